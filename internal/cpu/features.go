@@ -1,0 +1,55 @@
+package cpu
+
+import "golang.org/x/sys/cpu"
+
+// Features names the vector instructions of this processor that kernels use
+// or may come to use, in a fixed order. It is empty on other architectures.
+func Features() []string {
+	found := []string{}
+	for _, f := range []struct {
+		name string
+		has  bool
+	}{
+		{"sse4.1", cpu.X86.HasSSE41},
+		{"avx", cpu.X86.HasAVX},
+		{"f16c", cpu.X86.HasF16C},
+		{"avx2", cpu.X86.HasAVX2},
+		{"fma", cpu.X86.HasFMA},
+		{"avx512f", cpu.X86.HasAVX512F},
+		{"avx512bw", cpu.X86.HasAVX512BW},
+		{"avx512dq", cpu.X86.HasAVX512DQ},
+		{"avx512vl", cpu.X86.HasAVX512VL},
+		{"avx512vnni", cpu.X86.HasAVX512VNNI},
+		{"avx512bf16", cpu.X86.HasAVX512BF16},
+		{"avxvnni", cpu.X86.HasAVXVNNI},
+		{"amx-tile", cpu.X86.HasAMXTile},
+		{"amx-int8", cpu.X86.HasAMXInt8},
+		{"amx-bf16", cpu.X86.HasAMXBF16},
+		{"asimd", cpu.ARM64.HasASIMD},
+		{"asimdhp", cpu.ARM64.HasASIMDHP},
+		{"asimddp", cpu.ARM64.HasASIMDDP},
+		{"sve", cpu.ARM64.HasSVE},
+	} {
+		if f.has {
+			found = append(found, f.name)
+		}
+	}
+	return found
+}
+
+// AVX2 reports that 256-bit fused multiply-adds may be used.
+func AVX2() bool { return !pureGo && cpu.X86.HasAVX2 && cpu.X86.HasFMA }
+
+// AVX512 reports the AVX-512 subset of every server since Skylake.
+func AVX512() bool {
+	return AVX2() && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL
+}
+
+// VNNI reports 512-bit int8 dot products.
+func VNNI() bool { return AVX512() && cpu.X86.HasAVX512VNNI }
+
+// NEON reports 128-bit vectors on arm64.
+func NEON() bool { return !pureGo && cpu.ARM64.HasASIMD }
+
+// DotProd reports int8 dot products on arm64.
+func DotProd() bool { return NEON() && cpu.ARM64.HasASIMDDP }

@@ -1,0 +1,94 @@
+package kernel
+
+import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+
+// The tables, best first. One line registers a kernel and so gives it its
+// test, fuzz target, benchmark and place in the selection.
+
+// ConvKernels lists the convolutions.
+func ConvKernels() []ConvKernel {
+	return []ConvKernel{
+		refConv,
+	}
+}
+
+// ActivationKernels lists the activations.
+func ActivationKernels() []Kernel[Activation] {
+	return []Kernel[Activation]{refKernel("actF32Ref", ref.Activation[float32])}
+}
+
+// GlobalAvgPoolKernels lists the means over pictures.
+func GlobalAvgPoolKernels() []Kernel[GlobalAvgPool] {
+	return []Kernel[GlobalAvgPool]{refKernel("gapF32Ref", ref.GlobalAvgPool[float32])}
+}
+
+// PoolKernels lists the means and maxima over windows.
+func PoolKernels() []Kernel[Pool] {
+	return []Kernel[Pool]{refKernel("poolF32Ref", ref.Pool[float32])}
+}
+
+// BinaryKernels lists the arithmetic of two operands.
+func BinaryKernels() []Kernel[Binary] {
+	return []Kernel[Binary]{refKernel("binaryF32Ref", ref.Binary[float32])}
+}
+
+// SoftmaxKernels lists the softmaxes.
+func SoftmaxKernels() []Kernel[Softmax] {
+	return []Kernel[Softmax]{refKernel("softmaxF32Ref", ref.Softmax[float32])}
+}
+
+// BatchNormKernels lists the unfolded batch norms.
+func BatchNormKernels() []Kernel[BatchNorm] {
+	return []Kernel[BatchNorm]{refKernel("batchnormF32Ref", ref.BatchNorm[float32])}
+}
+
+// ResizeKernels lists the resizes.
+func ResizeKernels() []Kernel[Resize] {
+	return []Kernel[Resize]{refKernel("resizeF32Ref", ref.Resize[float32])}
+}
+
+// PadKernels lists the paddings.
+func PadKernels() []Kernel[Pad] {
+	return []Kernel[Pad]{refKernel("padF32Ref", ref.Pad[float32])}
+}
+
+// ConcatKernels lists the joins.
+func ConcatKernels() []Kernel[Concat] {
+	return []Kernel[Concat]{refKernel("concatF32Ref", ref.Concat[float32])}
+}
+
+// TransposeKernels lists the reorderings of axes.
+func TransposeKernels() []Kernel[Transpose] {
+	return []Kernel[Transpose]{refKernel("transposeF32Ref", ref.Transpose[float32])}
+}
+
+func always() bool { return true }
+
+// refConv is the reference: any shape, any layout, one task, weights as they
+// come.
+var refConv = ConvKernel{
+	Name: "convF32Ref", Impl: "ref", Available: always,
+	Accepts:    func(*ConvShape) bool { return true },
+	PackedLen:  func(s *ConvShape) int { return s.O * (s.C / s.Groups) * s.KH * s.KW },
+	Pack:       func(_ *ConvShape, oihw, dst []float32) { copy(dst, oihw) },
+	Tasks:      func(*ConvShape) int { return 1 },
+	ScratchLen: func(*ConvShape) int { return 0 },
+	Run:        func(a *Conv, _ int, _ []float32) { ref.Conv(a) },
+	MaxError:   convError,
+}
+
+// convError is what a float32 sum of up to some thousands of products in
+// sequence keeps to: half an ulp a step, growing as a random walk.
+const convError = 1e-5
+
+// refKernel registers a reference function as a kernel of one task.
+func refKernel[A any](name string, run func(*A)) Kernel[A] {
+	return Kernel[A]{
+		Name: name, Impl: "ref", Available: always,
+		Accepts:    func(*A) bool { return true },
+		Tasks:      func(*A) int { return 1 },
+		ScratchLen: func(*A) int { return 0 },
+		Run:        func(a *A, _ int, _ []float32) { run(a) },
+		MaxError:   1e-6,
+	}
+}
