@@ -1,0 +1,167 @@
+package exec
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// Task is work that splits into independent pieces. The number of pieces
+// depends on shapes only, so that results do not depend on the threads.
+type Task interface {
+	// Tasks is the number of pieces.
+	Tasks() int
+	// Scratch is the number of float32s a worker needs.
+	Scratch() int
+	// Run does one piece.
+	Run(task int, scratch []float32)
+}
+
+// Pool is a set of worker goroutines that share the pieces of one Task at a
+// time. Workers wait for the next task by spinning for some microseconds and
+// then sleep, so that an idle pool costs nothing. Run may be called by many
+// goroutines: while the workers serve one of them, the others work alone.
+type Pool struct {
+	mu      sync.Mutex
+	workers []*worker
+	once    sync.Once
+	threads int
+
+	task   Task
+	n      int64
+	next   atomic.Int64
+	closed atomic.Bool
+}
+
+// A worker's state tells who may touch the pool's current task.
+const (
+	parked   = iota // asleep on wake
+	spinning        // looking for work
+	assigned        // given a task it has not started
+	running
+)
+
+type worker struct {
+	state   atomic.Int32
+	wake    chan struct{}
+	scratch []float32
+	_       [64]byte
+}
+
+// NewPool makes a pool of the given number of threads, the caller of Run
+// included; below 1 means one for every processor Go may use.
+func NewPool(threads int) *Pool {
+	if threads < 1 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	return &Pool{threads: threads}
+}
+
+// Threads is the number of threads, the caller's included.
+func (p *Pool) Threads() int { return p.threads }
+
+// start makes the workers at the first Run.
+func (p *Pool) start() {
+	for range p.threads - 1 {
+		w := &worker{wake: make(chan struct{}, 1)}
+		w.state.Store(spinning)
+		p.workers = append(p.workers, w)
+		go p.loop(w)
+	}
+}
+
+// Close ends the workers. The pool must not be used afterwards.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed.Swap(true) {
+		return
+	}
+	for _, w := range p.workers {
+		close(w.wake)
+	}
+}
+
+// Run does all pieces of t and returns when they are done. scratch is the
+// calling goroutine's own.
+func (p *Pool) Run(t Task, scratch []float32) {
+	n := t.Tasks()
+	if n < 2 || p.threads < 2 || !p.mu.TryLock() {
+		for i := range n {
+			t.Run(i, scratch)
+		}
+		return
+	}
+	defer p.mu.Unlock()
+	p.once.Do(p.start)
+	p.task, p.n = t, int64(n)
+	p.next.Store(0)
+	need := t.Scratch()
+	helpers := p.workers[:min(len(p.workers), n-1)]
+	for _, w := range helpers {
+		if len(w.scratch) < need {
+			w.scratch = make([]float32, need)
+		}
+		// A worker may go to sleep between the two attempts, so both are
+		// made until one succeeds; it cannot wake up on its own.
+		for !w.state.CompareAndSwap(spinning, assigned) {
+			if w.state.CompareAndSwap(parked, assigned) {
+				select {
+				case w.wake <- struct{}{}:
+				default: // it has a token it has not taken yet
+				}
+				break
+			}
+		}
+	}
+	p.work(scratch)
+	for _, w := range helpers {
+		// A helper that has not started yet is not waited for.
+		if w.state.CompareAndSwap(assigned, spinning) {
+			continue
+		}
+		for spins := 0; w.state.Load() == running; spins++ {
+			if spins > 100 {
+				runtime.Gosched()
+			}
+		}
+	}
+	p.task = nil
+}
+
+// work takes pieces until none are left.
+func (p *Pool) work(scratch []float32) {
+	t, n := p.task, p.n
+	for {
+		i := p.next.Add(1) - 1
+		if i >= n {
+			return
+		}
+		t.Run(int(i), scratch)
+	}
+}
+
+// spinLimit bounds the wait before sleeping: some tens of microseconds.
+const spinLimit = 20000
+
+func (p *Pool) loop(w *worker) {
+	for {
+		for i := 0; w.state.Load() != assigned; i++ {
+			if i < spinLimit {
+				continue
+			}
+			if w.state.CompareAndSwap(spinning, parked) {
+				if _, ok := <-w.wake; !ok {
+					return
+				}
+				// A dispatcher that gave up waiting has set the state back to
+				// spinning; otherwise it is assigned.
+			}
+			i = 0
+		}
+		if w.state.CompareAndSwap(assigned, running) {
+			p.work(w.scratch)
+			w.state.Store(spinning)
+		}
+	}
+}
