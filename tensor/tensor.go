@@ -61,24 +61,31 @@ func (t *Tensor) Float64s() ([]float64, error) {
 	return convert[float64](t)
 }
 
-// Int64s converts integer and bool tensors; it fails on floating point.
+// Int64s converts integer and bool tensors; it fails on floating point and on
+// an unsigned value above the largest int64.
 func (t *Tensor) Int64s() ([]int64, error) {
 	if t.DType.Float() {
 		return nil, fmt.Errorf("tensor %q: %v where integers are needed", t.Name, t.DType)
 	}
-	return convert[int64](t)
+	out, err := convert[int64](t)
+	if err != nil {
+		return nil, err
+	}
+	if t.DType == U64 {
+		for i, v := range out {
+			if v < 0 {
+				return nil, fmt.Errorf("tensor %q: element %d is %d, more than an int64 holds", t.Name, i, uint64(v))
+			}
+		}
+	}
+	return out, nil
 }
 
 func convert[T float32 | float64 | int64](t *Tensor) ([]T, error) {
-	size := t.DType.Size()
-	n, err := t.Shape.Elems()
-	if err != nil {
-		return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
+	if err := t.Check(); err != nil {
+		return nil, err
 	}
-	if size == 0 || n*size != len(t.Data) {
-		return nil, fmt.Errorf("tensor %q: %v %v does not match its %d bytes", t.Name, t.DType, t.Shape, len(t.Data))
-	}
-	out := make([]T, n)
+	out := make([]T, t.Len())
 	b, le := t.Data, binary.LittleEndian
 	switch t.DType {
 	case F64:
@@ -206,10 +213,10 @@ func (t *Tensor) Transpose(perm ...int) (*Tensor, error) {
 		}
 		seen[p] = true
 	}
-	size := t.DType.Size()
-	if n, err := t.Shape.Elems(); err != nil || size == 0 || n*size != len(t.Data) {
-		return nil, fmt.Errorf("tensor %q: %v %v does not match its %d bytes", t.Name, t.DType, t.Shape, len(t.Data))
+	if err := t.Check(); err != nil {
+		return nil, err
 	}
+	size := t.DType.Size()
 	inStride := make([]int, rank)
 	stride := size
 	for i := rank - 1; i >= 0; i-- {
