@@ -156,6 +156,11 @@ func aliases(g *graph.Graph, last []int) []graph.ID {
 			if dies[root] > i || !same || isInput(g, root) || (len(n.In) > 1 && !leaf(g.Nodes[n.In[1]].Op) && owner[n.In[1]] == root) {
 				continue
 			}
+		case graph.Conv2D:
+			// The sum may be written over the residual it adds.
+			if root = residual(g, n, owner); root == graph.None || dies[root] > i || isInput(g, root) {
+				continue
+			}
 		default:
 			continue
 		}
@@ -163,6 +168,22 @@ func aliases(g *graph.Graph, last []int) []graph.ID {
 		dies[root] = max(dies[root], last[i])
 	}
 	return owner
+}
+
+// residual is the owner of a convolution's residual, None if it has none or if
+// another operand lies in the same memory.
+func residual(g *graph.Graph, n *graph.Node, owner []graph.ID) graph.ID {
+	_, at, _ := n.Op.(graph.Conv2D).Operands()
+	if at < 0 || leaf(g.Nodes[n.In[at]].Op) {
+		return graph.None
+	}
+	root := owner[n.In[at]]
+	for k, in := range n.In {
+		if k != at && !leaf(g.Nodes[in].Op) && owner[in] == root {
+			return graph.None
+		}
+	}
+	return root
 }
 
 // isInput keeps a caller's input intact, so that it can be run again.

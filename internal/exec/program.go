@@ -1,0 +1,216 @@
+package exec
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/internal/kernel"
+)
+
+// Options chooses how a graph is compiled. The zero value takes the fastest
+// kernels there are.
+type Options struct {
+	// Impl limits the kernels to a rung: "ref", "go" and so on.
+	Impl string
+	// Packs shares packed weights with other programs of the same model.
+	Packs *Packs
+}
+
+// Packs keeps the packed weights of a model, so that its programs for several
+// batch and picture sizes share them. The zero value is empty and ready.
+type Packs struct {
+	mu    sync.Mutex
+	packs map[packKey][]float32
+}
+
+type packKey struct {
+	weight *graph.Array
+	kernel string
+}
+
+func (p *Packs) get(w *graph.Array, k *kernel.ConvKernel, s *kernel.ConvShape) []float32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := packKey{w, k.Name}
+	if packed, ok := p.packs[key]; ok {
+		return packed
+	}
+	packed := aligned(k.PackedLen(s))
+	k.Pack(s, w.Data, packed)
+	if p.packs == nil {
+		p.packs = make(map[packKey][]float32)
+	}
+	p.packs[key] = packed
+	return packed
+}
+
+// Bytes is the memory of all packed weights.
+func (p *Packs) Bytes() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var n int64
+	for _, w := range p.packs {
+		n += 4 * int64(len(w))
+	}
+	return n
+}
+
+// Program is a compiled graph: kernels chosen, weights packed, memory laid
+// out. It is immutable and may be shared by any number of sessions.
+type Program struct {
+	g       *graph.Graph
+	plan    *Plan
+	steps   []stepInfo
+	scratch int
+	impl    string
+	// packed holds the packed weight of every convolution by node.
+	packed map[graph.ID][]float32
+}
+
+type stepInfo struct {
+	id     graph.ID
+	kernel string
+}
+
+// Step describes one step of a program.
+type Step struct {
+	Node   string
+	Op     string
+	Kernel string
+	Cost   graph.Cost
+	Out    graph.Type
+}
+
+// Compile prepares g for running. Variables without a value are refused.
+func Compile(g *graph.Graph, opt Options) (*Program, error) {
+	if len(g.Inputs) == 0 || len(g.Outputs) == 0 {
+		return nil, fmt.Errorf("a program needs an input and an output")
+	}
+	plan, err := NewPlan(g, maxElems)
+	if err != nil {
+		return nil, err
+	}
+	packs := opt.Packs
+	if packs == nil {
+		packs = &Packs{}
+	}
+	p := &Program{g: g, plan: plan, impl: opt.Impl, packed: make(map[graph.ID][]float32)}
+	for i := range g.Nodes {
+		id, n := graph.ID(i), &g.Nodes[i]
+		switch n.Op.(type) {
+		case graph.Variable, graph.Constant:
+			if n.Value == nil {
+				return nil, fmt.Errorf("variable %q has no value: load or generate weights first", n.Name)
+			}
+			continue
+		case graph.Input:
+			continue
+		}
+		info := stepInfo{id: id}
+		if _, ok := n.Op.(graph.Conv2D); ok {
+			w := &g.Nodes[n.In[1]]
+			if !leaf(w.Op) {
+				return nil, fmt.Errorf("node %q (conv2d): the weight is computed by node %q, only constants can be packed", n.Name, w.Name)
+			}
+			s, err := convShape(g, id)
+			if err != nil {
+				return nil, err
+			}
+			k := kernel.SelectConv(&s, opt.Impl)
+			p.packed[id] = packs.get(w.Value, k, &s)
+			p.scratch = max(p.scratch, k.ScratchLen(&s))
+			info.kernel = k.Name
+		} else {
+			args, err := lower(g, id, func(graph.ID) []float32 { return nil })
+			if err != nil {
+				return nil, err
+			}
+			if args == nil {
+				continue
+			}
+			t := newTask(args, opt.Impl)
+			p.scratch = max(p.scratch, t.Scratch())
+			info.kernel = t.name()
+		}
+		p.steps = append(p.steps, info)
+	}
+	return p, nil
+}
+
+// Plan is the memory layout.
+func (p *Program) Plan() *Plan { return p.plan }
+
+// Graph is the graph the program was compiled from.
+func (p *Program) Graph() *graph.Graph { return p.g }
+
+// Steps lists what a run does, in order.
+func (p *Program) Steps() []Step {
+	out := make([]Step, len(p.steps))
+	for i, s := range p.steps {
+		n := p.g.Node(s.id)
+		out[i] = Step{Node: n.Name, Op: n.Op.Kind(), Kernel: s.kernel, Cost: p.g.NodeCost(s.id), Out: n.Type}
+	}
+	return out
+}
+
+// namedTask is a Task that knows its kernel.
+type namedTask interface {
+	Task
+	name() string
+}
+
+// opTask is an operation with its kernel and its arguments.
+type opTask[A any] struct {
+	args  A
+	k     *kernel.Kernel[A]
+	tasks int
+}
+
+func (t *opTask[A]) Tasks() int                      { return t.tasks }
+func (t *opTask[A]) Scratch() int                    { return t.k.ScratchLen(&t.args) }
+func (t *opTask[A]) Run(task int, scratch []float32) { t.k.Run(&t.args, task, scratch) }
+func (t *opTask[A]) name() string                    { return t.k.Name }
+
+func newOpTask[A any](a *A, k *kernel.Kernel[A]) namedTask {
+	return &opTask[A]{args: *a, k: k, tasks: k.Tasks(a)}
+}
+
+// newTask chooses the kernel of an argument block other than a convolution's.
+func newTask(args any, impl string) namedTask {
+	switch a := args.(type) {
+	case *kernel.Activation:
+		return newOpTask(a, kernel.SelectActivation(a, impl))
+	case *kernel.Binary:
+		return newOpTask(a, kernel.SelectBinary(a, impl))
+	case *kernel.GlobalAvgPool:
+		return newOpTask(a, kernel.SelectGlobalAvgPool(a, impl))
+	case *kernel.Pool:
+		return newOpTask(a, kernel.SelectPool(a, impl))
+	case *kernel.Softmax:
+		return newOpTask(a, kernel.SelectSoftmax(a, impl))
+	case *kernel.BatchNorm:
+		return newOpTask(a, kernel.SelectBatchNorm(a, impl))
+	case *kernel.Resize:
+		return newOpTask(a, kernel.SelectResize(a, impl))
+	case *kernel.Pad:
+		return newOpTask(a, kernel.SelectPad(a, impl))
+	case *kernel.Concat:
+		return newOpTask(a, kernel.SelectConcat(a, impl))
+	case *kernel.Transpose:
+		return newOpTask(a, kernel.SelectTranspose(a, impl))
+	}
+	panic(fmt.Sprintf("exec: no kernels for %T", args))
+}
+
+// convTask is a convolution with its kernel.
+type convTask struct {
+	args  kernel.Conv
+	k     *kernel.ConvKernel
+	tasks int
+}
+
+func (t *convTask) Tasks() int                      { return t.tasks }
+func (t *convTask) Scratch() int                    { return t.k.ScratchLen(&t.args.ConvShape) }
+func (t *convTask) Run(task int, scratch []float32) { t.k.Run(&t.args, task, scratch) }
+func (t *convTask) name() string                    { return t.k.Name }

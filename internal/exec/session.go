@@ -1,0 +1,96 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/internal/kernel"
+)
+
+// Session is a Program with memory of its own. It may be used by one
+// goroutine at a time; many sessions may share a Pool.
+type Session struct {
+	p       *Program
+	pool    *Pool
+	arena   []float32
+	scratch []float32
+	steps   []namedTask
+	// Times, if not nil, receives the duration of every step of each run,
+	// added up. It has one element a step.
+	Times []time.Duration
+}
+
+// NewSession allocates the memory of one run. A nil pool means the calling
+// goroutine works alone.
+func (p *Program) NewSession(pool *Pool) (*Session, error) {
+	if pool == nil {
+		pool = NewPool(1)
+	}
+	s := &Session{p: p, pool: pool, arena: aligned(p.plan.Len), scratch: make([]float32, p.scratch)}
+	for _, info := range p.steps {
+		args, err := lower(p.g, info.id, s.value)
+		if err != nil {
+			return nil, err
+		}
+		if c, ok := args.(*kernel.Conv); ok {
+			c.Weight = p.packed[info.id]
+			k := kernel.SelectConv(&c.ConvShape, p.impl)
+			s.steps = append(s.steps, &convTask{args: *c, k: k, tasks: k.Tasks(&c.ConvShape)})
+			continue
+		}
+		s.steps = append(s.steps, newTask(args, p.impl))
+	}
+	return s, nil
+}
+
+// value is the memory of a node's value during the steps in which it lives.
+func (s *Session) value(id graph.ID) []float32 {
+	n := s.p.g.Node(id)
+	if n.Value != nil {
+		return n.Value.Data
+	}
+	slot := s.p.plan.Slots[id]
+	return s.arena[slot.Off : slot.Off+slot.Len : slot.Off+slot.Len]
+}
+
+// Input is the memory of the i-th input, to be filled before every Run: later
+// steps may reuse it.
+func (s *Session) Input(i int) []float32 { return s.value(s.p.g.Inputs[i]) }
+
+// Output is the memory of the i-th output, valid until the next Run.
+func (s *Session) Output(i int) []float32 { return s.value(s.p.g.Outputs[i].ID) }
+
+// Run executes the program on what the inputs hold. It allocates nothing. A
+// cancelled context stops it between two steps.
+func (s *Session) Run(ctx context.Context) error {
+	if s.Times != nil && len(s.Times) != len(s.steps) {
+		return fmt.Errorf("Times has %d elements, the program %d steps", len(s.Times), len(s.steps))
+	}
+	for i, t := range s.steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if s.Times == nil {
+			s.pool.Run(t, s.scratch)
+			continue
+		}
+		start := time.Now()
+		s.pool.Run(t, s.scratch)
+		s.Times[i] += time.Since(start)
+	}
+	return nil
+}
+
+// aligned is a zeroed slice that starts on a cache line.
+func aligned(n int) []float32 {
+	const line = 64
+	buf := make([]float32, n+line/4)
+	skip := 0
+	if rest := uintptr(unsafe.Pointer(unsafe.SliceData(buf))) % line; rest != 0 {
+		skip = int(line-rest) / 4
+	}
+	return buf[skip : skip+n : skip+n]
+}
