@@ -11,6 +11,9 @@ import (
 )
 
 func pngHeader(b []byte) (header, error) {
+	if len(b) >= 24 && (b[16] != 0 || b[20] != 0) {
+		return header{}, fail(ErrLimit, "png", "a side of 2^24 pixels or more")
+	}
 	h, c, err := configHeader(b, png.DecodeConfig)
 	if err != nil {
 		return h, err
