@@ -18,9 +18,19 @@ import (
 //
 // A value that is an output, or that two nodes read, is always computed as it
 // stands, so that taps stay exact.
-func Fold(g *graph.Graph) (*graph.Graph, error) {
+func Fold(g *graph.Graph) (*graph.Graph, error) { return new(Folder).Fold(g) }
+
+// Folder folds graphs that share their arrays, as a network and the same
+// network with taps, and shares the folded arrays among the results. The zero
+// value is ready to use; it serves one goroutine at a time.
+type Folder struct {
+	arrays map[[2]*graph.Array][2]*graph.Array
+}
+
+// Fold is the function Fold, with arrays shared between calls.
+func (c *Folder) Fold(g *graph.Graph) (*graph.Graph, error) {
 	f := &folder{
-		src: g, uses: g.Uses(), live: reachable(g),
+		cache: c, src: g, uses: g.Uses(), live: reachable(g),
 		convs: make(map[graph.ID]*fused), to: make([]graph.ID, len(g.Nodes)),
 	}
 	f.plan()
@@ -49,6 +59,7 @@ type fused struct {
 }
 
 type folder struct {
+	cache *Folder
 	src   *graph.Graph
 	out   graph.Graph
 	uses  []int
@@ -346,6 +357,10 @@ func (f *folder) weights(c *fused, n *graph.Node) (weight, bias *graph.Array, er
 			return nil, nil, err
 		}
 	}
+	key := [2]*graph.Array{weight, p[0]}
+	if done, ok := f.cache.arrays[key]; ok {
+		return done[0], done[1], nil
+	}
 	gamma, beta, mean, variance := p[0].Data, p[1].Data, p[2].Data, p[3].Data
 	out := weight.Shape[0]
 	per := len(weight.Data) / max(out, 1)
@@ -363,5 +378,9 @@ func (f *folder) weights(c *fused, n *graph.Node) (weight, bias *graph.Array, er
 		}
 		b.Data[o] = float32(shift)
 	}
+	if f.cache.arrays == nil {
+		f.cache.arrays = make(map[[2]*graph.Array][2]*graph.Array)
+	}
+	f.cache.arrays[key] = [2]*graph.Array{w, b}
 	return w, b, nil
 }

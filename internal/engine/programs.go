@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mobilenet-go/mobilenet/internal/exec"
+	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/internal/pass"
+)
+
+// maxPrograms bounds the programs kept for different batch and picture sizes
+// and taps; the one unused for longest goes first.
+const maxPrograms = 8
+
+// Shape is what a program is compiled for.
+type Shape struct {
+	Batch, H, W int
+	// Taps are the names of values to return instead of the model's outputs.
+	Taps []string
+}
+
+type programKey struct {
+	batch, h, w int
+	taps        string
+}
+
+// runner compiles a graph for the shapes asked for and runs it. It may be
+// used by any number of goroutines.
+type runner struct {
+	source *graph.Graph // with all weights bound
+	impl   string
+	pool   *exec.Pool
+	packs  exec.Packs
+
+	mu       sync.Mutex
+	folder   pass.Folder
+	folded   map[string]*graph.Graph // by taps
+	programs map[programKey]*program
+	order    []programKey // least recently used first
+}
+
+// program is a compiled program with its idle sessions.
+type program struct {
+	ready sync.Once
+	prog  *exec.Program
+	err   error
+	mu    sync.Mutex
+	idle  []*exec.Session
+}
+
+// run executes the program for a shape: fill writes the input, read gets the
+// outputs, which are valid until it returns.
+func (r *runner) run(ctx context.Context, s Shape, fill func(in []float32) error, read func(out [][]float32) error) error {
+	p, err := r.program(s)
+	if err != nil {
+		return err
+	}
+	sess, err := p.take(r.pool)
+	if err != nil {
+		return err
+	}
+	defer p.put(sess)
+	if err := fill(sess.Input(0)); err != nil {
+		return err
+	}
+	if err := sess.Run(ctx); err != nil {
+		return err
+	}
+	out := make([][]float32, len(p.prog.Graph().Outputs))
+	for i := range out {
+		out[i] = sess.Output(i)
+	}
+	return read(out)
+}
+
+// program finds or compiles the program for a shape. Goroutines that ask for
+// the same one wait for a single compilation.
+func (r *runner) program(s Shape) (*program, error) {
+	key := programKey{s.Batch, s.H, s.W, strings.Join(s.Taps, "\x00")}
+	r.mu.Lock()
+	p := r.programs[key]
+	if p == nil {
+		if r.programs == nil {
+			r.programs = make(map[programKey]*program)
+		}
+		p = &program{}
+		r.programs[key] = p
+		if len(r.order) >= maxPrograms {
+			delete(r.programs, r.order[0])
+			r.order = r.order[1:]
+		}
+	} else {
+		r.order = slices.DeleteFunc(r.order, func(k programKey) bool { return k == key })
+	}
+	r.order = append(r.order, key)
+	r.mu.Unlock()
+	p.ready.Do(func() { p.prog, p.err = r.compile(s) })
+	return p, p.err
+}
+
+func (r *runner) compile(s Shape) (*exec.Program, error) {
+	g, err := r.fold(s.Taps)
+	if err != nil {
+		return nil, err
+	}
+	if g, err = g.Resize(s.Batch, s.H, s.W); err != nil {
+		return nil, err
+	}
+	return exec.Compile(g, exec.Options{Impl: r.impl, Packs: &r.packs})
+}
+
+// fold gives the inference graph with the given taps as outputs.
+func (r *runner) fold(taps []string) (*graph.Graph, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := strings.Join(taps, "\x00")
+	if g := r.folded[key]; g != nil {
+		return g, nil
+	}
+	src := r.source
+	if len(taps) > 0 {
+		tapped := *src
+		tapped.Outputs = nil
+		for _, name := range taps {
+			id, ok := src.Lookup(name)
+			if !ok {
+				return nil, fmt.Errorf("the network has no value named %q", name)
+			}
+			if err := tapped.SetOutput(name, id); err != nil {
+				return nil, err
+			}
+		}
+		src = &tapped
+	}
+	g, err := r.folder.Fold(src)
+	if err != nil {
+		return nil, err
+	}
+	if r.folded == nil {
+		r.folded = make(map[string]*graph.Graph)
+	}
+	r.folded[key] = g
+	return g, nil
+}
+
+func (p *program) take(pool *exec.Pool) (*exec.Session, error) {
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 {
+		s := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		return s, nil
+	}
+	p.mu.Unlock()
+	return p.prog.NewSession(pool)
+}
+
+// put keeps a session for the next run, at most one a processor.
+func (p *program) put(s *exec.Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) < runtime.GOMAXPROCS(0) {
+		p.idle = append(p.idle, s)
+	}
+}
