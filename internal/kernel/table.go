@@ -8,7 +8,30 @@ import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 // ConvKernels lists the convolutions.
 func ConvKernels() []ConvKernel {
 	return []ConvKernel{
+		dwGo("dwconvF32K3S1T4Go", acceptDepthwise(3, 1)),
+		dwGo("dwconvF32K3S2T2Go", acceptDepthwise(3, 2)),
+		dwGo("dwconvF32K5S1T4Go", acceptDepthwise(5, 1)),
+		dwGo("dwconvF32K5S2T2Go", acceptDepthwise(5, 2)),
+		dwGo("dwconvF32Go", acceptDepthwise(0, 0)),
+		gemmGo("pwconvF32T2x4Go", acceptPointwise),
+		gemmGo("convF32T2x4Go", acceptGemm),
 		refConv,
+	}
+}
+
+func dwGo(name string, accepts func(*ConvShape) bool) ConvKernel {
+	return ConvKernel{
+		Name: name, Impl: "go", Available: always, Accepts: accepts,
+		PackedLen: dwPackedLen, Pack: packDepthwise,
+		Tasks: dwTasks, ScratchLen: dwScratch, Run: runDepthwise, MaxError: convError,
+	}
+}
+
+func gemmGo(name string, accepts func(*ConvShape) bool) ConvKernel {
+	return ConvKernel{
+		Name: name, Impl: "go", Available: always, Accepts: accepts,
+		PackedLen: gemmPackedLen, Pack: packGemm,
+		Tasks: gemmTasks, ScratchLen: gemmScratch, Run: runGemm, MaxError: convError,
 	}
 }
 

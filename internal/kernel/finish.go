@@ -1,0 +1,120 @@
+package kernel
+
+import (
+	"math"
+
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+)
+
+// finish is the epilogue of the portable convolutions: y = act(sum + bias) +
+// residual for a run of channels of one pixel. It may overwrite sum; residual
+// is nil or as long as y, and may be y itself.
+func finish(act *Act, sum, bias, residual, y []float32) {
+	if residual == nil {
+		biasAct(act, sum, bias, y)
+		return
+	}
+	sum, bias, residual = sum[:len(y)], bias[:len(y)], residual[:len(y)]
+	if act.Kind == ref.Linear {
+		for i := range y {
+			y[i] = sum[i] + bias[i] + residual[i]
+		}
+		return
+	}
+	biasAct(act, sum, bias, sum)
+	for i := range y {
+		y[i] = sum[i] + residual[i]
+	}
+}
+
+// biasAct is y = act(x + bias); y may be x. The switch is outside of the
+// loops. Go's min and max have no branches to mispredict and keep a NaN.
+func biasAct(act *Act, x, bias, y []float32) {
+	x, bias = x[:len(y)], bias[:len(y)]
+	a, b := act.A, act.B
+	switch act.Kind {
+	case ref.Linear:
+		for i := range y {
+			y[i] = x[i] + bias[i]
+		}
+	case ref.ReLU:
+		for i := range y {
+			y[i] = max(x[i]+bias[i], 0)
+		}
+	case ref.ReLU6:
+		for i := range y {
+			y[i] = min(max(x[i]+bias[i], 0), 6)
+		}
+	case ref.HSwish:
+		for i := range y {
+			v := x[i] + bias[i]
+			y[i] = v * min(max(v+3, 0), 6) * a
+		}
+	default:
+		for i := range y {
+			y[i] = x[i] + bias[i]
+		}
+		activate(Act{Kind: act.Kind, A: a, B: b}, y, y)
+	}
+}
+
+// activate is y = act(x); y may be x.
+func activate(act Act, x, y []float32) {
+	x = x[:len(y)]
+	a, b := act.A, act.B
+	switch act.Kind {
+	case ref.Linear:
+		copy(y, x)
+	case ref.ReLU:
+		for i, v := range x {
+			y[i] = max(v, 0)
+		}
+	case ref.ReLU6:
+		for i, v := range x {
+			y[i] = min(max(v, 0), 6)
+		}
+	case ref.Clip:
+		for i, v := range x {
+			y[i] = min(max(v, a), b)
+		}
+	case ref.HSwish:
+		for i, v := range x {
+			y[i] = v * min(max(v+3, 0), 6) * a
+		}
+	case ref.HSigmoid:
+		for i, v := range x {
+			y[i] = min(max(v+3, 0), 6) * a
+		}
+	case ref.HardSigmoid:
+		for i, v := range x {
+			y[i] = min(max(a*v+b, 0), 1)
+		}
+	case ref.Sigmoid:
+		for i, v := range x {
+			y[i] = float32(1 / (1 + exp(-float64(v))))
+		}
+	case ref.Swish:
+		for i, v := range x {
+			y[i] = float32(float64(v) / (1 + exp(-float64(v))))
+		}
+	default:
+		for i, v := range x {
+			y[i] = ref.ApplyAct(act, v)
+		}
+	}
+}
+
+// exp is e^x to better than float32's precision (relative error 1e-8), several
+// times faster than math.Exp: 2^n times the Taylor series of 2^f with |f| <=
+// 1/2. Arguments beyond float32's range saturate.
+func exp(x float64) float64 {
+	if x != x {
+		return x
+	}
+	x = min(max(x, -104), 104)
+	t := x * math.Log2E
+	n := int64(t + 0x1p32 + 0.5) // the offset makes truncation a floor
+	r := (t - float64(n-1<<32)) * math.Ln2
+	p := 1 + r*(1+r*(1./2+r*(1./6+r*(1./24+r*(1./120+r*(1./720+r*(1./5040)))))))
+	return p * math.Float64frombits(uint64(n-1<<32+1023)<<52)
+}
