@@ -77,3 +77,12 @@ func checkSize(w, h int) error {
 	}
 	return nil
 }
+
+// checkSides refuses sizes of a resize of which only a part is kept: the whole is never in memory,
+// so that a very long picture passes.
+func checkSides(w, h int) error {
+	if w < 1 || h < 1 || w > 1<<30 || h > 1<<30 {
+		return fmt.Errorf("imageio: size %dx%d: both sides must be 1 to 2^30", w, h)
+	}
+	return nil
+}

@@ -38,7 +38,7 @@ func (r *Resizer) ResizeCrop(dst, m *Image, w, h, left, top int, f Filter) error
 	if err := dst.Check(); err != nil {
 		return err
 	}
-	if err := checkSize(w, h); err != nil {
+	if err := checkSides(w, h); err != nil {
 		return err
 	}
 	x0, x1 := clampRange(left, dst.W, w)

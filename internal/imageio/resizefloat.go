@@ -30,7 +30,7 @@ func (r *Resizer) ResizeFloat(dst []float32, cw, ch int, m *Image, w, h, left, t
 	if err := m.Check(); err != nil {
 		return err
 	}
-	if err := checkSize(w, h); err != nil {
+	if err := checkSides(w, h); err != nil {
 		return err
 	}
 	if err := checkSize(cw, ch); err != nil {
