@@ -37,52 +37,82 @@ func gemmGo(name string, accepts func(*ConvShape) bool) ConvKernel {
 
 // ActivationKernels lists the activations.
 func ActivationKernels() []Kernel[Activation] {
-	return []Kernel[Activation]{refKernel("actF32Ref", ref.Activation[float32])}
+	return []Kernel[Activation]{
+		goKernel("actF32Go", 1e-6, activationTasks, noScratch[Activation], runActivation),
+		refKernel("actF32Ref", 1e-6, ref.Activation[float32]),
+	}
 }
 
 // GlobalAvgPoolKernels lists the means over pictures.
 func GlobalAvgPoolKernels() []Kernel[GlobalAvgPool] {
-	return []Kernel[GlobalAvgPool]{refKernel("gapF32Ref", ref.GlobalAvgPool[float32])}
+	return []Kernel[GlobalAvgPool]{
+		goKernel("gapF32Go", 1e-6, gapTasks, noScratch[GlobalAvgPool], runGlobalAvgPool),
+		refKernel("gapF32Ref", 1e-6, ref.GlobalAvgPool[float32]),
+	}
 }
 
 // PoolKernels lists the means and maxima over windows.
 func PoolKernels() []Kernel[Pool] {
-	return []Kernel[Pool]{refKernel("poolF32Ref", ref.Pool[float32])}
+	return []Kernel[Pool]{
+		goKernel("poolF32Go", 1e-6, poolTasks, noScratch[Pool], runPool),
+		refKernel("poolF32Ref", 1e-6, ref.Pool[float32]),
+	}
 }
 
 // BinaryKernels lists the arithmetic of two operands.
 func BinaryKernels() []Kernel[Binary] {
-	return []Kernel[Binary]{refKernel("binaryF32Ref", ref.Binary[float32])}
+	return []Kernel[Binary]{
+		goKernel("binaryF32Go", 1e-6, binaryTasks, noScratch[Binary], runBinary),
+		refKernel("binaryF32Ref", 1e-6, ref.Binary[float32]),
+	}
 }
 
 // SoftmaxKernels lists the softmaxes.
 func SoftmaxKernels() []Kernel[Softmax] {
-	return []Kernel[Softmax]{refKernel("softmaxF32Ref", ref.Softmax[float32])}
+	return []Kernel[Softmax]{
+		goKernel("softmaxF32Go", 1e-6, softmaxTasks, noScratch[Softmax], runSoftmax),
+		refKernel("softmaxF32Ref", 1e-6, ref.Softmax[float32]),
+	}
 }
 
 // BatchNormKernels lists the unfolded batch norms.
 func BatchNormKernels() []Kernel[BatchNorm] {
-	return []Kernel[BatchNorm]{refKernel("batchnormF32Ref", ref.BatchNorm[float32])}
+	return []Kernel[BatchNorm]{
+		goKernel("batchnormF32Go", 1e-6, batchNormTasks, func(a *BatchNorm) int { return a.C }, runBatchNorm),
+		refKernel("batchnormF32Ref", 1e-6, ref.BatchNorm[float32]),
+	}
 }
 
 // ResizeKernels lists the resizes.
 func ResizeKernels() []Kernel[Resize] {
-	return []Kernel[Resize]{refKernel("resizeF32Ref", ref.Resize[float32])}
+	return []Kernel[Resize]{
+		goKernel("resizeF32Go", 1e-6, resizeTasks, noScratch[Resize], runResize),
+		refKernel("resizeF32Ref", 1e-6, ref.Resize[float32]),
+	}
 }
 
 // PadKernels lists the paddings.
 func PadKernels() []Kernel[Pad] {
-	return []Kernel[Pad]{refKernel("padF32Ref", ref.Pad[float32])}
+	return []Kernel[Pad]{
+		goKernel("padF32Go", 0, padTasks, noScratch[Pad], runPad),
+		refKernel("padF32Ref", 0, ref.Pad[float32]),
+	}
 }
 
 // ConcatKernels lists the joins.
 func ConcatKernels() []Kernel[Concat] {
-	return []Kernel[Concat]{refKernel("concatF32Ref", ref.Concat[float32])}
+	return []Kernel[Concat]{
+		goKernel("concatF32Go", 0, concatTasks, noScratch[Concat], runConcat),
+		refKernel("concatF32Ref", 0, ref.Concat[float32]),
+	}
 }
 
 // TransposeKernels lists the reorderings of axes.
 func TransposeKernels() []Kernel[Transpose] {
-	return []Kernel[Transpose]{refKernel("transposeF32Ref", ref.Transpose[float32])}
+	return []Kernel[Transpose]{
+		goKernel("transposeF32Go", 0, transposeTasks, noScratch[Transpose], runTranspose),
+		refKernel("transposeF32Ref", 0, ref.Transpose[float32]),
+	}
 }
 
 func always() bool { return true }
@@ -105,13 +135,24 @@ var refConv = ConvKernel{
 const convError = 1e-5
 
 // refKernel registers a reference function as a kernel of one task.
-func refKernel[A any](name string, run func(*A)) Kernel[A] {
+func refKernel[A any](name string, maxError float64, run func(*A)) Kernel[A] {
 	return Kernel[A]{
 		Name: name, Impl: "ref", Available: always,
 		Accepts:    func(*A) bool { return true },
 		Tasks:      func(*A) int { return 1 },
-		ScratchLen: func(*A) int { return 0 },
+		ScratchLen: noScratch[A],
 		Run:        func(a *A, _ int, _ []float32) { run(a) },
-		MaxError:   1e-6,
+		MaxError:   maxError,
 	}
 }
+
+// goKernel registers a portable function that takes any arguments.
+func goKernel[A any](name string, maxError float64, tasks, scratch func(*A) int, run func(*A, int, []float32)) Kernel[A] {
+	return Kernel[A]{
+		Name: name, Impl: "go", Available: always,
+		Accepts: func(*A) bool { return true },
+		Tasks:   tasks, ScratchLen: scratch, Run: run, MaxError: maxError,
+	}
+}
+
+func noScratch[A any](*A) int { return 0 }
