@@ -199,11 +199,11 @@ func TestInertValues(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for file, want := range map[string]string{
-		"refused_module_zip.pth":    "names torch.nn.modules.container.Sequential, which is not on the allow-list: refused, nothing was run (the file holds a whole model object",
-		"refused_quantized.pth":     "quantized tensors are not supported",
-		"refused_sparse.pth":        "sparse, nested and meta tensors are not supported",
-		"refused_complex.pth":       "complex tensors are not supported",
-		"refused_torchscript.pt":    "a TorchScript program (torch.jit.save), which holds code",
+		"refused_module_zip.pth": "names torch.nn.modules.container.Sequential, which is not on the allow-list: refused, nothing was run (the file holds a whole model object",
+		"refused_quantized.pth":  "quantized tensors are not supported",
+		"refused_sparse.pth":     "sparse, nested and meta tensors are not supported",
+		"refused_complex.pth":    "complex tensors are not supported",
+		"refused_torchscript.pt": "a TorchScript program (torch.jit.save), which holds code",
 	} {
 		_, err := readTestFile(t, file)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
