@@ -296,7 +296,7 @@ func TestMemory(t *testing.T) {
 		"memo far":      zipOf("N"+rep("r\xff\xff\xff\xff", mb), nil),
 		"strings":       zipOf(rep(str(rep("a", 1000)), 8000), nil),
 		"globals":       zipOf(rep(gl("torch", "Size"), mb/2), nil),
-		"copies":        zipOf("](" + rep("N", 30000) + "eq\x000" + rep(gl("builtins", "list")+"h\x00\x85R", 4000), nil),
+		"copies":        zipOf("]("+rep("N", 30000)+"eq\x000"+rep(gl("builtins", "list")+"h\x00\x85R", 4000), nil),
 		"self":          zipOf("]q\x00h\x00a", nil),
 		"self in dict":  zipOf("}q\x00"+str("a")+"h\x00s", nil),
 		"laughs":        zipOf(lists, nil),

@@ -123,7 +123,7 @@ func TestSharedBytes(t *testing.T) {
 	b := build(t, entry{"a", zip.Store, data}, entry{"b", zip.Store, nil}, entry{"c", zip.Store, nil})
 	dir := bytes.Index(b, []byte("PK\x01\x02"))
 	for i, at := 0, dir; i < 3; i++ {
-		copy(b[at+16:], b[dir+16:dir+28])                    // checksum and sizes of the first
+		copy(b[at+16:], b[dir+16:dir+28])                     // checksum and sizes of the first
 		binary.LittleEndian.PutUint32(b[at+42:], 0)           // and its position
 		at += 46 + int(binary.LittleEndian.Uint16(b[at+28:])) // one letter
 	}
