@@ -15,7 +15,7 @@ type Limits struct {
 	// covers 20 to 50 million pixels. Above it a picture must be backed by data:
 	FreeMemory int64
 	// MaxPixelsPerByte bounds the pixels declared for each byte of a file whose decoding takes more
-	// than FreeMemory. Photographs have 1 to 15, a bomb thousands. Default 32.
+	// than FreeMemory. Photographs have 1 to 15, a bomb thousands. Default 20.
 	MaxPixelsPerByte int64
 }
 
@@ -28,7 +28,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.MaxBytes, 64<<20)
 	def(&l.MaxPixels, 1<<27)
 	def(&l.FreeMemory, 160<<20)
-	def(&l.MaxPixelsPerByte, 32)
+	def(&l.MaxPixelsPerByte, 20)
 	if l.MaxSide == 0 {
 		l.MaxSide = 65535
 	}
@@ -48,7 +48,7 @@ func (l Limits) check(format string, h header, n int64) error {
 		return fail(ErrMalformed, format, fmt.Sprintf("declares %dx%d pixels", h.width, h.height))
 	}
 	over := func(what string, got, limit int64) error {
-		return fail(ErrLimit, format, fmt.Sprintf("%dx%d: %s %d, the limit is %d", h.width, h.height, what, got, limit))
+		return fail(ErrLimit, format, fmt.Sprintf("%dx%d: %s %d, the limit is %d; reduce it first", h.width, h.height, what, got, limit))
 	}
 	if side := max(h.width, h.height); l.MaxSide >= 0 && side > l.MaxSide {
 		return over("longer side", int64(side), int64(l.MaxSide))

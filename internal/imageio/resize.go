@@ -100,71 +100,90 @@ func (r *Resizer) ResizeCrop(dst, m *Image, w, h, left, top int, f Filter) error
 	return nil
 }
 
-// row filters one row horizontally.
+// row filters one row horizontally, four taps at a time: the conversions to arrays check bounds once
+// for twelve bytes.
 func (a *axis) row(dst, src []byte) {
+	start := a.start[0]
 	for i, first := range a.first {
-		k := a.coef[a.start[i]:a.start[i+1]]
-		p := src[3*int(first):][:3*len(k)]
+		end := a.start[i+1]
+		k := a.coef[start:end]
+		start = end
+		p := src[3*int(first):]
 		s0, s1, s2 := int32(1<<(precision-1)), int32(1<<(precision-1)), int32(1<<(precision-1))
-		for _, c := range k {
-			q := p[:3:len(p)]
-			s0 += c * int32(q[0])
-			s1 += c * int32(q[1])
-			s2 += c * int32(q[2])
-			p = p[3:]
+		for len(k) >= 4 {
+			c, q := (*[4]int32)(k), (*[12]byte)(p)
+			s0 += c[0]*int32(q[0]) + c[1]*int32(q[3]) + c[2]*int32(q[6]) + c[3]*int32(q[9])
+			s1 += c[0]*int32(q[1]) + c[1]*int32(q[4]) + c[2]*int32(q[7]) + c[3]*int32(q[10])
+			s2 += c[0]*int32(q[2]) + c[1]*int32(q[5]) + c[2]*int32(q[8]) + c[3]*int32(q[11])
+			k, p = k[4:], p[12:]
 		}
-		d := dst[3*i : 3*i+3 : 3*i+3]
+		if len(k) >= 2 {
+			c, q := (*[2]int32)(k), (*[6]byte)(p)
+			s0 += c[0]*int32(q[0]) + c[1]*int32(q[3])
+			s1 += c[0]*int32(q[1]) + c[1]*int32(q[4])
+			s2 += c[0]*int32(q[2]) + c[1]*int32(q[5])
+			k, p = k[2:], p[6:]
+		}
+		if len(k) == 1 {
+			q := (*[3]byte)(p)
+			s0 += k[0] * int32(q[0])
+			s1 += k[0] * int32(q[1])
+			s2 += k[0] * int32(q[2])
+		}
+		d := (*[3]byte)(dst[3*i:])
 		d[0], d[1], d[2] = clip8(s0>>precision), clip8(s1>>precision), clip8(s2>>precision)
 	}
 }
 
-// verticalRow makes one output row out of len(k) rows, stride bytes apart. Rows are taken two at a
-// time, so that the accumulators are read and written half as often.
+// verticalRow makes one output row out of len(k) rows, stride bytes apart. Up to four rows are summed
+// in registers; of more, the sums go through acc four rows at a time.
 func verticalRow(dst, src []byte, stride int, k, acc []int32) {
 	n := len(dst)
 	acc = acc[:n]
-	i := 0
+	row := func(i int) []byte { return src[i*stride:][:n:n] }
+	const half = 1 << (precision - 1)
 	switch len(k) {
 	case 0:
 		clear(dst)
 		return
-	case 1, 2, 3:
-	default:
-		for ; i+4 <= len(k); i += 4 {
-			a, b := src[i*stride:][:n], src[(i+1)*stride:][:n]
-			c, d := src[(i+2)*stride:][:n], src[(i+3)*stride:][:n]
-			k0, k1, k2, k3 := k[i], k[i+1], k[i+2], k[i+3]
-			if i == 0 {
-				for x := range acc {
-					acc[x] = 1<<(precision-1) + k0*int32(a[x]) + k1*int32(b[x]) + k2*int32(c[x]) + k3*int32(d[x])
-				}
-				continue
-			}
-			for x := range acc {
-				acc[x] += k0*int32(a[x]) + k1*int32(b[x]) + k2*int32(c[x]) + k3*int32(d[x])
-			}
+	case 1:
+		a, k0 := row(0), k[0]
+		for x := range dst {
+			dst[x] = clip8((half + k0*int32(a[x])) >> precision)
 		}
+		return
+	case 2:
+		a, b, k0, k1 := row(0), row(1), k[0], k[1]
+		for x := range dst {
+			dst[x] = clip8((half + k0*int32(a[x]) + k1*int32(b[x])) >> precision)
+		}
+		return
+	case 3:
+		a, b, c, k0, k1, k2 := row(0), row(1), row(2), k[0], k[1], k[2]
+		for x := range dst {
+			dst[x] = clip8((half + k0*int32(a[x]) + k1*int32(b[x]) + k2*int32(c[x])) >> precision)
+		}
+		return
 	}
-	if i == 0 {
+	for x := range acc {
+		acc[x] = half
+	}
+	i := 0
+	for ; i+4 < len(k); i += 4 {
+		a, b, c, d := row(i), row(i+1), row(i+2), row(i+3)
+		k0, k1, k2, k3 := k[i], k[i+1], k[i+2], k[i+3]
 		for x := range acc {
-			acc[x] = 1 << (precision - 1)
+			acc[x] += k0*int32(a[x]) + k1*int32(b[x]) + k2*int32(c[x]) + k3*int32(d[x])
 		}
 	}
-	if i+2 <= len(k) {
-		a, b := src[i*stride:][:n], src[(i+1)*stride:][:n]
-		k0, k1 := k[i], k[i+1]
-		for x := range acc {
-			acc[x] += k0*int32(a[x]) + k1*int32(b[x])
-		}
-		i += 2
-	}
-	if i < len(k) {
-		a, k0 := src[i*stride:][:n], k[i]
-		for x := range acc {
-			acc[x] += k0 * int32(a[x])
-		}
-	}
+	// One to four rows are left; the last pass repeats the last row with weight 0 to fill up.
+	last := len(k) - 1
+	var w [4]int32
+	copy(w[:], k[i:])
+	a, b, c, d := row(i), row(min(i+1, last)), row(min(i+2, last)), row(min(i+3, last))
+	a, b, c, d, dst = a[:n], b[:n], c[:n], d[:n], dst[:n]
 	for x, v := range acc {
+		v += w[0]*int32(a[x]) + w[1]*int32(b[x]) + w[2]*int32(c[x]) + w[3]*int32(d[x])
 		dst[x] = clip8(v >> precision)
 	}
 }
