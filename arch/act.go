@@ -32,7 +32,7 @@ func LeakyReLU(slope float32) Act { return Act("lr" + formatFloat(float64(slope)
 // HSigmoidBy is relu6(x+3) * factor: TF-slim writes 0.16667 for 1/6.
 func HSigmoidBy(factor float32) Act { return Act("hg" + formatFloat(float64(factor), 32)) }
 
-func formatFloat(v float64, bits int) string { return strconv.FormatFloat(v, 'f', -1, bits) }
+func formatFloat(v float64, bits int) string { return strconv.FormatFloat(v, 'g', -1, bits) }
 
 // op is the graph's form of the activation.
 func (a Act) op() (graph.Act, error) {

@@ -85,8 +85,9 @@ func (b *net) padding(l layer) graph.Padding {
 		if !l.depthwise || l.s < 2 {
 			return graph.SamePadding
 		}
-		before := (l.k - 2) / 2
-		after := l.k - 2 - before
+		total := max((l.k-1)*max(l.d, 1)+1-l.s, 0)
+		before := total / 2
+		after := total - before
 		return graph.Padding{Top: before, Bottom: after, Left: before, Right: after}
 	default:
 		return graph.Pad((l.k - 1) / 2 * max(l.d, 1))

@@ -94,7 +94,7 @@ func (o Options) normal(d Dialect, r Rules) (Options, error) {
 		o.Dropout = &r.Dropout
 	}
 	o.Dialect = d.Name
-	drop := *o.Dropout
+	drop := *o.Dropout + 0 // no negative zero
 	o.Dropout = &drop
 	switch {
 	case !(o.Width > 0 && o.Width <= maxWidth):
