@@ -31,6 +31,10 @@ type Limits struct {
 	MaxTensorBytes int64 // all tensors together; default 2 GiB
 	MaxTensors     int   // default 65536
 	MaxRank        int   // default 16
+	// MaxRatio bounds the bytes of tensors made from a byte of a PyTorch or npz
+	// file, beyond a first 64 MiB: compressed entries and strided views can
+	// claim more than the file holds. Default 8.
+	MaxRatio int64
 }
 
 // Options steer Open and Read. The zero value is the default.
@@ -179,7 +183,7 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Set, error) {
 	case TorchZip, TorchLegacy:
 		tensors, err = s.readTorch(r, size, &o)
 	case NPZ:
-		tensors, err = npy.ReadArchive(r, size, &npy.Limits{MaxBytes: l.MaxTensorBytes, MaxArrays: l.MaxTensors, MaxRank: l.MaxRank})
+		tensors, err = npy.ReadArchive(r, size, &npy.Limits{MaxBytes: l.MaxTensorBytes, MaxArrays: l.MaxTensors, MaxRank: l.MaxRank, MaxRatio: l.MaxRatio})
 	default:
 		return nil, &UnsupportedFormatError{name, s.Source.Format}
 	}
@@ -200,7 +204,7 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Set, error) {
 func (s *Set) readTorch(r io.ReaderAt, size int64, o *Options) ([]*tensor.Tensor, error) {
 	f, err := torchpt.Read(r, size, &torchpt.Options{
 		MaxTensorBytes: o.Limits.MaxTensorBytes, MaxTensors: o.Limits.MaxTensors, MaxRank: o.Limits.MaxRank,
-		SkipChecksum: o.SkipChecksum,
+		MaxRatio: o.Limits.MaxRatio, SkipChecksum: o.SkipChecksum,
 	})
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ type Limits struct {
 	MaxArrays  int   // of an archive; default 65536
 	MaxRank    int   // default 32, as NumPy
 	MaxEntries int   // of an archive; default 65536
-	MaxRatio   int64 // expanded bytes a byte of an archive; default 32, beyond 16 MiB
+	MaxRatio   int64 // expanded bytes a byte of an archive; default 8, beyond 64 MiB
 }
 
 func (l *Limits) withDefaults() Limits {

@@ -52,6 +52,9 @@ func roleOf(module, name string) role {
 		if _, ok := storageDType(strings.TrimPrefix(name, "_")); ok {
 			return storageType
 		}
+		if name == "TypedStorage" || name == "_TypedStorage" {
+			return className
+		}
 	case "torch.cuda":
 		if _, ok := storageDType(name); ok {
 			return storageType
@@ -154,7 +157,7 @@ func (m *machine) global(module, name string) (Global, error) {
 	}
 	full := printable(module) + "." + printable(name)
 	switch {
-	case strings.HasPrefix(module, "torch") && strings.HasSuffix(name, "Storage"):
+	case strings.HasPrefix(module, "torch") && (strings.HasPrefix(name, "Q") || strings.HasPrefix(name, "Complex")) && strings.HasSuffix(name, "Storage"):
 		return g, m.errorf("names %s: quantized and complex tensors are not supported, convert them to float32 before saving", full)
 	case module == "torch._utils" && name == "_rebuild_qtensor":
 		return g, m.errorf("names %s: quantized tensors are not supported, call dequantize() before saving", full)

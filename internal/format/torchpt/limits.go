@@ -12,15 +12,15 @@ type Options struct {
 	MaxRank        int   // default 16
 	MaxTensorBytes int64 // storages and materialised tensors together; default 2 GiB
 	// MaxRatio bounds the bytes of tensors made from a byte of the file, beyond
-	// a first 16 MiB: strided views and compressed entries can claim more than
-	// the file holds. Default 32.
+	// a first 64 MiB: strided views and compressed entries can claim more than
+	// the file holds. Default 8.
 	MaxRatio int64
 	// SkipChecksum accepts zip entries whose CRC-32 is wrong, as PyTorch writes
 	// them after torch.serialization.set_crc32_options(False).
 	SkipChecksum bool
 }
 
-const freeBytes = 16 << 20
+const freeBytes = 64 << 20
 
 func (o *Options) withDefaults() Options {
 	var out Options
@@ -45,6 +45,6 @@ func (o *Options) withDefaults() Options {
 	def(&out.MaxTensors, 65536)
 	def(&out.MaxRank, 16)
 	def64(&out.MaxTensorBytes, 2<<30)
-	def64(&out.MaxRatio, 32)
+	def64(&out.MaxRatio, 8)
 	return out
 }

@@ -179,11 +179,37 @@ func (f *File) find(d *Dict, path string, sd *StateDict, depth int) *Dict {
 		sd.Key = bestPath
 		return best
 	}
+	if only := onlyFlat(d); only != "" {
+		v, _ := d.Get(only)
+		sd.Key = strings.TrimPrefix(path+"."+only, ".")
+		return v.(*Dict)
+	}
 	if named, err := f.flatten(d); err == nil && len(named) > 0 {
 		sd.Key = path
 		return d
 	}
 	return nil
+}
+
+// onlyFlat is the key of the one dictionary in d that holds tensors directly,
+// when d itself holds none: weights under a name of the author's own.
+func onlyFlat(d *Dict) string {
+	key := ""
+	for i, v := range d.Values {
+		name, isText := d.Keys[i].(string)
+		if _, ok := v.(*Tensor); ok {
+			return ""
+		}
+		sub, ok := v.(*Dict)
+		if !ok || !slices.ContainsFunc(sub.Values, func(v Value) bool { _, ok := v.(*Tensor); return ok }) {
+			continue
+		}
+		if key != "" || !isText {
+			return ""
+		}
+		key = name
+	}
+	return key
 }
 
 func keyList(d *Dict) string {

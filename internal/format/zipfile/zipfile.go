@@ -18,12 +18,12 @@ type Limits struct {
 	MaxEntries    int   // default 131072
 	MaxEntryBytes int64 // one entry, expanded; default 2 GiB
 	MaxTotalBytes int64 // everything that is read, expanded; default 4 GiB
-	MaxRatio      int64 // expanded bytes a byte of the file; default 32, beyond a first 16 MiB
+	MaxRatio      int64 // expanded bytes a byte of the file; default 8, beyond a first 64 MiB
 	SkipChecksum  bool  // accept entries whose CRC-32 does not match
 }
 
 const (
-	freeBytes      = 16 << 20 // what may be expanded whatever the file's size
+	freeBytes      = 64 << 20 // what may be expanded whatever the file's size
 	directoryBytes = 8 << 20  // of the archive's directory, which archive/zip holds in memory
 )
 
@@ -52,7 +52,7 @@ func Open(r io.ReaderAt, size int64, lim *Limits) (*Archive, error) {
 		l.MaxTotalBytes = 4 << 30
 	}
 	if l.MaxRatio <= 0 {
-		l.MaxRatio = 32
+		l.MaxRatio = 8
 	}
 	a.left = l.MaxTotalBytes
 	if size < (math.MaxInt64-freeBytes)/l.MaxRatio {

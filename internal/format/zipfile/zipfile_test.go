@@ -89,7 +89,7 @@ func TestRefusedNames(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	zeros := make([]byte, 40<<20)
+	zeros := make([]byte, 80<<20)
 	bomb := build(t, entry{"x", zip.Deflate, zeros})
 	for name, c := range map[string]struct {
 		b   []byte
