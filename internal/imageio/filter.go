@@ -137,12 +137,13 @@ func (a *axis) build(key axisKey) {
 	a.first, a.start, a.coef = a.first[:0], a.start[:0], a.coef[:0]
 	scale := float64(key.in) / float64(key.out)
 	stretch := max(scale, 1)
-	support := key.f.support() * stretch
+	// The conversions forbid fusing these products into the sums below.
+	support := float64(key.f.support() * stretch)
 	inverse := 1 / stretch
 	weights := a.weights
 	a.lo, a.hi = key.in, 0
 	for i := key.at; i < key.at+key.n; i++ {
-		center := (float64(i) + 0.5) * scale
+		center := float64((float64(i) + 0.5) * scale)
 		first := max(0, int(center-support+0.5))
 		last := min(key.in, int(center+support+0.5))
 		weights = weights[:0]
@@ -158,7 +159,7 @@ func (a *axis) build(key axisKey) {
 			if total != 0 {
 				w /= total
 			}
-			w *= 1 << precision
+			w = float64(w * (1 << precision))
 			if w < 0 {
 				w -= 0.5
 			} else {

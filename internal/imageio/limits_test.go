@@ -12,6 +12,7 @@ import (
 	"image/png"
 	"io"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -87,7 +88,8 @@ func TestHugeDimensions(t *testing.T) {
 		if err == nil || n > 4<<20 {
 			t.Errorf("%s: took %d bytes, error %v", name, n, err)
 		}
-		if errors.Is(err, ErrUnsupported) || strings.Contains(err.Error(), "\n") {
+		// Some decoders call it unsupported where an int has 32 bits.
+		if errors.Is(err, ErrUnsupported) && strconv.IntSize == 64 || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -181,7 +181,6 @@ func verticalRow(dst, src []byte, stride int, k, acc []int32) {
 	var w [4]int32
 	copy(w[:], k[i:])
 	a, b, c, d := row(i), row(min(i+1, last)), row(min(i+2, last)), row(min(i+3, last))
-	a, b, c, d, dst = a[:n], b[:n], c[:n], d[:n], dst[:n]
 	for x, v := range acc {
 		v += w[0]*int32(a[x]) + w[1]*int32(b[x]) + w[2]*int32(c[x]) + w[3]*int32(d[x])
 		dst[x] = clip8(v >> precision)
