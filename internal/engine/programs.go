@@ -22,6 +22,9 @@ type Shape struct {
 	Batch, H, W int
 	// Taps are the names of values to return instead of the model's outputs.
 	Taps []string
+	// Solo runs on the calling goroutine alone: right where many goroutines
+	// run pictures at the same time.
+	Solo bool
 }
 
 type programKey struct {
@@ -32,14 +35,17 @@ type programKey struct {
 // runner compiles a graph for the shapes asked for and runs it. It may be
 // used by any number of goroutines.
 type runner struct {
-	source *graph.Graph // with all weights bound
-	impl   string
-	pool   *exec.Pool
-	packs  exec.Packs
+	// build gives the graph, with all weights bound, for a batch of pictures.
+	// Graphs for different sizes share their arrays.
+	build func(batch, h, w int) (*graph.Graph, error)
+	impl  string
+	pool  *exec.Pool
+	packs exec.Packs
+
+	folding sync.Mutex
+	folder  pass.Folder
 
 	mu       sync.Mutex
-	folder   pass.Folder
-	folded   map[string]*graph.Graph // by taps
 	programs map[programKey]*program
 	order    []programKey // least recently used first
 }
@@ -50,7 +56,8 @@ type program struct {
 	prog  *exec.Program
 	err   error
 	mu    sync.Mutex
-	idle  []*exec.Session
+	// idle sessions, with the model's workers and without.
+	idle, idleSolo []*exec.Session
 }
 
 // run executes the program for a shape: fill writes the input, read gets the
@@ -60,11 +67,15 @@ func (r *runner) run(ctx context.Context, s Shape, fill func(in []float32) error
 	if err != nil {
 		return err
 	}
-	sess, err := p.take(r.pool)
+	pool, idle := r.pool, &p.idle
+	if s.Solo {
+		pool, idle = nil, &p.idleSolo
+	}
+	sess, err := p.take(idle, pool)
 	if err != nil {
 		return err
 	}
-	defer p.put(sess)
+	defer p.put(idle, sess)
 	if err := fill(sess.Input(0)); err != nil {
 		return err
 	}
@@ -104,55 +115,51 @@ func (r *runner) program(s Shape) (*program, error) {
 }
 
 func (r *runner) compile(s Shape) (*exec.Program, error) {
-	g, err := r.fold(s.Taps)
+	g, err := r.folded(s)
 	if err != nil {
-		return nil, err
-	}
-	if g, err = g.Resize(s.Batch, s.H, s.W); err != nil {
 		return nil, err
 	}
 	return exec.Compile(g, exec.Options{Impl: r.impl, Packs: &r.packs})
 }
 
-// fold gives the inference graph with the given taps as outputs.
-func (r *runner) fold(taps []string) (*graph.Graph, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	key := strings.Join(taps, "\x00")
-	if g := r.folded[key]; g != nil {
-		return g, nil
+// folded gives the inference graph for a shape, with its taps as outputs.
+func (r *runner) folded(s Shape) (*graph.Graph, error) {
+	g, err := r.build(s.Batch, s.H, s.W)
+	if err != nil {
+		return nil, err
 	}
-	src := r.source
-	if len(taps) > 0 {
-		tapped := *src
+	if len(s.Taps) > 0 {
+		tapped := *g
 		tapped.Outputs = nil
-		for _, name := range taps {
-			id, ok := src.Lookup(name)
-			if !ok {
+		for _, name := range s.Taps {
+			id, ok := g.Lookup(name)
+			if !ok || !tappable(g.Node(id).Op) {
 				return nil, fmt.Errorf("the network has no value named %q", name)
 			}
 			if err := tapped.SetOutput(name, id); err != nil {
 				return nil, err
 			}
 		}
-		src = &tapped
+		g = &tapped
 	}
-	g, err := r.folder.Fold(src)
-	if err != nil {
-		return nil, err
-	}
-	if r.folded == nil {
-		r.folded = make(map[string]*graph.Graph)
-	}
-	r.folded[key] = g
-	return g, nil
+	r.folding.Lock()
+	defer r.folding.Unlock()
+	return r.folder.Fold(g)
 }
 
-func (p *program) take(pool *exec.Pool) (*exec.Session, error) {
+func tappable(op graph.Op) bool {
+	switch op.(type) {
+	case graph.Variable, graph.Constant:
+		return false
+	}
+	return true
+}
+
+func (p *program) take(idle *[]*exec.Session, pool *exec.Pool) (*exec.Session, error) {
 	p.mu.Lock()
-	if n := len(p.idle); n > 0 {
-		s := p.idle[n-1]
-		p.idle = p.idle[:n-1]
+	if n := len(*idle); n > 0 {
+		s := (*idle)[n-1]
+		*idle = (*idle)[:n-1]
 		p.mu.Unlock()
 		return s, nil
 	}
@@ -161,10 +168,10 @@ func (p *program) take(pool *exec.Pool) (*exec.Session, error) {
 }
 
 // put keeps a session for the next run, at most one a processor.
-func (p *program) put(s *exec.Session) {
+func (p *program) put(idle *[]*exec.Session, s *exec.Session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) < runtime.GOMAXPROCS(0) {
-		p.idle = append(p.idle, s)
+	if len(*idle) < runtime.GOMAXPROCS(0) {
+		*idle = append(*idle, s)
 	}
 }

@@ -1,0 +1,157 @@
+package mobilenet
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/mobilenet-go/mobilenet/internal/engine"
+	"github.com/mobilenet-go/mobilenet/internal/imageio"
+	"github.com/mobilenet-go/mobilenet/internal/post"
+	"github.com/mobilenet-go/mobilenet/transform"
+)
+
+// Prediction is a class and how sure the network is of it.
+type Prediction struct {
+	Class int     `json:"class"` // from 0; TensorFlow's background class is not counted
+	Label string  `json:"label"` // the class number where no label is known
+	Score float32 `json:"score"` // probability, 0 to 1
+}
+
+// Timing tells where the time of a picture went.
+type Timing struct {
+	Decode, Preprocess, Infer time.Duration
+}
+
+// Classify reads a picture (JPEG, PNG, GIF, WebP, BMP or TIFF) and returns the
+// classes it most likely shows, best first. Equal scores rank by the lower
+// class.
+func (c *Classifier) Classify(ctx context.Context, picture io.Reader) ([]Prediction, error) {
+	r := c.one(ctx, picture, false)
+	return r.Predictions, r.Err
+}
+
+// ClassifyImage is Classify for a decoded picture.
+func (c *Classifier) ClassifyImage(ctx context.Context, picture image.Image) ([]Prediction, error) {
+	m, err := imageio.FromImage(picture)
+	if err != nil {
+		return nil, err
+	}
+	var r Result
+	c.score(ctx, m, &r, false)
+	return r.Predictions, r.Err
+}
+
+// ClassifyBatch is ClassifyImage for several pictures at once, on all
+// processors. The answers do not depend on which pictures go together.
+func (c *Classifier) ClassifyBatch(ctx context.Context, pictures []image.Image) ([][]Prediction, error) {
+	out := make([][]Prediction, len(pictures))
+	workers := min(c.workers(), len(pictures))
+	results := parallel(ctx, workers, slices.Values(pictures), func(p image.Image, solo bool) Result {
+		m, err := imageio.FromImage(p)
+		if err != nil {
+			return Result{Err: err}
+		}
+		var r Result
+		c.score(ctx, m, &r, solo)
+		return r
+	})
+	i := 0
+	for r := range results {
+		if r.Err != nil {
+			return nil, fmt.Errorf("picture %d: %w", i, r.Err)
+		}
+		out[i] = r.Predictions
+		i++
+	}
+	if err := ctx.Err(); err != nil && i < len(pictures) {
+		return nil, err
+	}
+	return out, nil
+}
+
+// one decodes and scores a picture.
+func (c *Classifier) one(ctx context.Context, picture io.Reader, solo bool) Result {
+	var r Result
+	start := time.Now()
+	m, _, err := imageio.Decode(picture, c.m.Info.Recipe.DecodeOptions(imageio.Limits{}))
+	r.Timing.Decode = time.Since(start)
+	if err != nil {
+		r.Err = err
+		return r
+	}
+	c.score(ctx, m, &r, solo)
+	return r
+}
+
+// score runs the network and fills in the scores and predictions.
+func (c *Classifier) score(ctx context.Context, m *imageio.Image, r *Result, solo bool) {
+	shape := engine.Shape{Batch: 1, H: c.m.Info.H, W: c.m.Info.W, Solo: solo}
+	r.Err = c.run(ctx, m, shape, &r.Timing, func(out [][]float32) error {
+		r.Scores = slices.Clone(out[0])
+		return nil
+	})
+	if r.Err == nil {
+		r.Predictions = c.predict(r.Scores)
+	}
+}
+
+// run prepares a picture, runs a program and hands over its outputs.
+func (c *Classifier) run(ctx context.Context, m *imageio.Image, shape engine.Shape, t *Timing, read func([][]float32) error) error {
+	p, _ := c.pipelines.Get().(*transform.Pipeline)
+	if p == nil {
+		var err error
+		if p, err = transform.NewPipeline(c.m.Info.Recipe); err != nil {
+			return err
+		}
+	}
+	defer c.pipelines.Put(p)
+	var begin time.Time
+	return c.m.Run(ctx, shape, func(in []float32) error {
+		start := time.Now()
+		apply := p.Apply
+		if c.opt.CropInput {
+			apply = p.ApplyCropped
+		}
+		err := apply(m, in)
+		begin = time.Now()
+		t.Preprocess = begin.Sub(start)
+		return err
+	}, func(out [][]float32) error {
+		t.Infer = time.Since(begin)
+		return read(out)
+	})
+}
+
+// predict ranks raw scores.
+func (c *Classifier) predict(scores []float32) []Prediction {
+	i := &c.m.Info
+	if !i.Probabilities {
+		scores = slices.Clone(scores)
+		post.Softmax(scores)
+	}
+	if i.Background {
+		scores = scores[1:]
+	}
+	k := c.opt.Top
+	if k < 0 {
+		k = len(scores)
+	}
+	top := post.TopK(scores, k)
+	out := make([]Prediction, 0, len(top))
+	for _, s := range top {
+		if s.Score < c.opt.Threshold {
+			break
+		}
+		p := Prediction{Class: s.Class, Score: s.Score, Label: strconv.Itoa(s.Class)}
+		if s.Class < len(i.Labels) {
+			p.Label = i.Labels[s.Class]
+		}
+		out = append(out, p)
+	}
+	return out
+}

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/weights"
+)
+
+// Detected is a network that a checkpoint's names and shapes fit exactly.
+type Detected struct {
+	Net    *arch.Net
+	Scheme string
+	Notes  []string
+}
+
+// detectWidths are the multipliers of published checkpoints.
+var detectWidths = [...]float64{1, 0.75, 0.5, 0.35, 0.25, 1.4, 1.3, 1.25, 1.5, 2, 0.1}
+
+// detectDialects lists the dialects whose checkpoints come as named tensors,
+// with the scheme of their names. Where two dialects share names and shapes
+// the first is taken and a note says so.
+var detectDialects = [...]struct{ dialect, scheme string }{
+	{"torchvision", "torchvision"},
+	{"timm", "timm"},
+	{"timm_tf", "timm"},
+	{"slim", "hf"},
+	{"keras", "keras"},
+	{"keras", "keras_h5"},
+	{"slim", "slim"},
+	{"slim_finegrain", "slim"},
+}
+
+// Detect finds the published network whose tensors a set holds.
+func Detect(set *weights.Set) (*Detected, error) {
+	var found []*Detected
+	closest, closestMissing := "", 1<<30
+	for _, d := range detectDialects {
+		for _, name := range arch.Names() {
+			plain, err := arch.New(name, arch.Options{Dialect: d.dialect})
+			if err != nil {
+				continue
+			}
+			want, err := wanted(plain, d.scheme)
+			if err != nil {
+				continue
+			}
+			missing := 0
+			for _, w := range want {
+				if !has(set, w.Source) {
+					missing++
+				}
+			}
+			if missing > 0 {
+				if missing < closestMissing {
+					closest, closestMissing = fmt.Sprintf("%s of %s misses %d of %d tensors", name, d.dialect, missing, len(want)), missing
+				}
+				continue
+			}
+			if net := fitWidth(set, name, d.dialect, d.scheme); net != nil {
+				found = append(found, &Detected{Net: net, Scheme: d.scheme})
+			}
+		}
+	}
+	if len(found) == 0 {
+		hint := ""
+		if closestMissing < 100 {
+			hint = "; the closest, " + closest
+		}
+		return nil, fmt.Errorf("%s: the tensors' names and shapes fit no published network%s: give --model, with --names if the names are its own", set.Source.Path, hint)
+	}
+	best := found[0]
+	// TensorFlow's weights in timm differ in padding, which no tensor shows.
+	if strings.HasPrefix(filepath.Base(set.Source.Path), "tf_") {
+		for _, f := range found {
+			if f.Net.Dialect.Name == "timm_tf" {
+				best = f
+			}
+		}
+	}
+	for _, f := range found {
+		if f != best && f.Net.Dialect.Name != best.Net.Dialect.Name {
+			best.Notes = append(best.Notes, fmt.Sprintf("the tensors fit dialect %s as well as %s: give --dialect if the weights are the former's", f.Net.Dialect.Name, best.Net.Dialect.Name))
+		}
+	}
+	return best, nil
+}
+
+// has looks a published name up the way Bind does.
+func has(set *weights.Set, name string) bool {
+	return set.Get(name) != nil || set.Get(name+"/ExponentialMovingAverage") != nil
+}
+
+// fitWidth finds the multiplier with which every tensor has its shape.
+func fitWidth(set *weights.Set, name, dialect, scheme string) *arch.Net {
+	for _, width := range detectWidths {
+		net, err := arch.New(name, arch.Options{Dialect: dialect, Width: width, Classes: classes(set, name, dialect, scheme)})
+		if err != nil {
+			continue
+		}
+		want, err := wanted(net, scheme)
+		if err != nil {
+			continue
+		}
+		if _, _, err := weights.Bind(want, set, nil, &weights.BindOptions{Ignore: func(n string) bool { return strings.HasPrefix(n, goldenPrefix) }}); err == nil {
+			return net
+		}
+	}
+	return nil
+}
+
+// classes reads the number of classes off the classifier's bias.
+func classes(set *weights.Set, name, dialect, scheme string) int {
+	net, err := arch.New(name, arch.Options{Dialect: dialect})
+	if err != nil {
+		return 0
+	}
+	want, err := wanted(net, scheme)
+	if err != nil {
+		return 0
+	}
+	for _, w := range want {
+		if w.Name != "classifier.bias" {
+			continue
+		}
+		if t := set.Get(w.Source); t != nil {
+			return t.Len()
+		}
+	}
+	return 0
+}
+
+// schemeFor chooses, for a network given by the caller, the scheme whose
+// names the set has most of: its own dialect's before others.
+func schemeFor(net *arch.Net, set *weights.Set) string {
+	best, most := net.Dialect.Name, -1
+	for _, scheme := range append([]string{net.Dialect.Name}, arch.Schemes()...) {
+		want, err := wanted(net, scheme)
+		if err != nil {
+			continue
+		}
+		n := 0
+		for _, w := range want {
+			if has(set, w.Source) {
+				n++
+			}
+		}
+		if n > most {
+			best, most = scheme, n
+		}
+	}
+	return best
+}

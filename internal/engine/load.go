@@ -1,0 +1,310 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/format/onnx"
+	"github.com/mobilenet-go/mobilenet/internal/format/tflite"
+	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/internal/importer"
+	"github.com/mobilenet-go/mobilenet/tensor"
+	"github.com/mobilenet-go/mobilenet/transform"
+	"github.com/mobilenet-go/mobilenet/weights"
+)
+
+// Open reads a model of any supported format from a file.
+func Open(path string, opt *Options) (*Model, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	return Read(path, f, st.Size(), opt)
+}
+
+// Read is Open for a file that is open already. The name is for messages.
+func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Model, error) {
+	if opt == nil {
+		opt = &Options{}
+	}
+	if opt.Threads < 0 || opt.Threads > maxThreads() {
+		return nil, fmt.Errorf("%d threads: use 0 for all processors, or 1 to %d", opt.Threads, maxThreads())
+	}
+	format := weights.Sniff(r, size)
+	switch format {
+	case weights.TFLite, weights.ONNX:
+		return readImported(name, format, r, size, opt)
+	case weights.HDF5:
+		return nil, fmt.Errorf("%s: Keras HDF5 files are not read yet: save the weights as TFLite, ONNX or safetensors", name)
+	}
+	set, err := weights.Read(name, r, size, &weights.Options{Limits: opt.Weights})
+	if err != nil {
+		var unsupported *weights.UnsupportedFormatError
+		if errors.As(err, &unsupported) {
+			return nil, fmt.Errorf("%w: use safetensors, PyTorch, TFLite or ONNX", err)
+		}
+		return nil, err
+	}
+	if isOwn(set) {
+		return readOwn(set, opt)
+	}
+	return FromSet(set, opt)
+}
+
+// maxImported bounds a TFLite or ONNX file, which is read whole.
+const maxImported = 1 << 30
+
+func readImported(name string, format weights.Format, r io.ReaderAt, size int64, opt *Options) (*Model, error) {
+	limit := opt.Weights.MaxFileBytes
+	if limit <= 0 {
+		limit = maxImported
+	}
+	if size > limit {
+		return nil, fmt.Errorf("%s: %d bytes are over the limit of %d", name, size, limit)
+	}
+	if opt.Net != nil {
+		return nil, fmt.Errorf("%s: a %v file carries its own network: leave out --model", name, format)
+	}
+	data := make([]byte, size)
+	if _, err := io.ReadFull(io.NewSectionReader(r, 0, size), data); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	im, err := imported(format, data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	source := transform.SourceONNX
+	if format == weights.TFLite {
+		source = transform.SourceTFLite
+	}
+	if im.C != 3 {
+		return nil, fmt.Errorf("%s: input %q has %d channels, pictures have 3", name, im.Input, im.C)
+	}
+	if !im.Vector {
+		return nil, fmt.Errorf("%s: output %q is no vector of class scores", name, im.Outputs[0])
+	}
+	info := Info{
+		Name: baseName(name), H: im.H, W: im.W, Rows: im.Classes, Background: im.Classes == 1001, Probabilities: im.Softmax,
+		Recipe: transform.Default(source, im.Classes, max(im.H, im.W)), RecipeGuessed: true,
+		Path: name, Format: format.String(), Source: im.Producer,
+	}
+	info.Recipe.Width, info.Recipe.Height = im.W, im.H
+	if im.AnySize {
+		info.resolution(opt)
+	}
+	if format == weights.TFLite {
+		info.Labels = attachedLabels(data, im.Classes)
+	}
+	if err := info.defaults(opt); err != nil {
+		return nil, err
+	}
+	m := newModel(info, opt, im.Build)
+	return m, m.check()
+}
+
+func imported(format weights.Format, data []byte) (*importer.Imported, error) {
+	if format == weights.TFLite {
+		f, err := tflite.Parse(data, tflite.Limits{})
+		if err != nil {
+			return nil, err
+		}
+		return importer.FromTFLite(f)
+	}
+	f, err := onnx.Parse(data, onnx.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	return importer.FromONNX(f)
+}
+
+// attachedLabels finds a label list among the files packed into a TFLite
+// file: one text file with a line for each of its scores.
+func attachedLabels(data []byte, rows int) []string {
+	files, err := tflite.AssociatedFiles(data, tflite.Limits{})
+	if err != nil {
+		return nil // the pack is an extra; the network is read without it
+	}
+	for _, text := range files {
+		lines := strings.Split(strings.TrimRight(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n"), "\n")
+		if len(lines) == rows && utf8.Valid(text) {
+			if rows == 1001 {
+				lines = lines[1:]
+			}
+			return lines
+		}
+	}
+	return nil
+}
+
+// FromSet makes a model of a checkpoint's tensors. The network is the one of
+// the options, or found by the tensors' names and shapes.
+func FromSet(set *weights.Set, opt *Options) (*Model, error) {
+	if opt == nil {
+		opt = &Options{}
+	}
+	net, scheme, notes := opt.Net, "", []string(nil)
+	if net == nil {
+		if opt.Names != nil {
+			return nil, fmt.Errorf("%s: a name map needs the network it names: give --model", set.Source.Path)
+		}
+		found, err := Detect(set)
+		if err != nil {
+			return nil, err
+		}
+		net, scheme, notes = found.Net, found.Scheme, found.Notes
+	}
+	if opt.Names != nil {
+		scheme = "canonical"
+	} else if scheme == "" {
+		scheme = schemeFor(net, set)
+	}
+	m, err := bind(set, net, scheme, opt)
+	if err != nil {
+		return nil, err
+	}
+	m.Info.Notes = append(m.Info.Notes, notes...)
+	return m, nil
+}
+
+// bind fills a network from a set under a naming scheme.
+func bind(set *weights.Set, net *arch.Net, scheme string, opt *Options) (*Model, error) {
+	want, err := wanted(net, scheme)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", set.Source.Path, err)
+	}
+	values, report, err := weights.Bind(want, set, opt.Names, &weights.BindOptions{Ignore: func(name string) bool { return strings.HasPrefix(name, goldenPrefix) }})
+	if err != nil {
+		return nil, err
+	}
+	res := net.Options.Resolution
+	g, err := net.Graph(1, res, res)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", set.Source.Path, err)
+	}
+	var params int64
+	for _, id := range g.Variables() {
+		n := g.Node(id)
+		t := values[n.Name]
+		data, err := t.Float32s()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", set.Source.Path, err)
+		}
+		if err := finite(data); err != nil {
+			return nil, fmt.Errorf("%s: tensor %q: %w", set.Source.Path, n.Name, err)
+		}
+		n.Value = &graph.Array{Shape: n.Type.Shape, Data: data}
+		params += int64(len(data))
+	}
+	info := Info{
+		Name: net.Name, Dialect: net.Dialect.Name, Spec: net.Spec(), H: res, W: res,
+		Rows: net.Options.Classes, Background: net.Options.Classes == 1001,
+		Path: set.Source.Path, Format: set.Source.Format.String(), Params: params,
+		Recipe: defaultRecipe(net), RecipeGuessed: true,
+	}
+	info.resolution(opt)
+	if err := info.defaults(opt); err != nil {
+		return nil, err
+	}
+	m := newModel(info, opt, g.Resize)
+	m.net, m.Report = net, report
+	return m, m.check()
+}
+
+// finite refuses weights that would make every answer meaningless.
+func finite(data []float32) error {
+	for i, v := range data {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Errorf("element %d is %v: the checkpoint is damaged or its training diverged", i, v)
+		}
+	}
+	return nil
+}
+
+// check compiles nothing yet but makes sure the model can be built at its
+// size and that its recipe makes pictures of that size.
+func (m *Model) check() error {
+	g, err := m.run.build(1, m.Info.H, m.Info.W)
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.Info.Path, err)
+	}
+	if len(g.Outputs) == 0 {
+		return fmt.Errorf("%s: the network has no output", m.Info.Path)
+	}
+	if r := m.Info.Recipe; r.Width != m.Info.W || r.Height != m.Info.H {
+		return fmt.Errorf("%s: the preprocessing makes pictures of %d x %d, the network takes %d x %d: change crop in --preprocess", m.Info.Path, r.Height, r.Width, m.Info.H, m.Info.W)
+	}
+	return nil
+}
+
+// wanted lists the tensors a network needs, by their names in a scheme.
+func wanted(net *arch.Net, scheme string) ([]weights.Wanted, error) {
+	names, err := net.Tensors(scheme)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]weights.Wanted, len(names))
+	for i, n := range names {
+		out[i] = weights.Wanted{
+			Name: n.Canonical, Source: n.Published, Shape: n.Shape, Layout: layout(n.Layout),
+			DropBackground: strings.HasPrefix(n.Canonical, "classifier.") && net.Options.Classes == 1000,
+		}
+	}
+	return out, nil
+}
+
+func layout(l arch.Layout) weights.Layout {
+	switch l {
+	case arch.HWIO:
+		return weights.HWIO
+	case arch.DepthwiseHWIO:
+		return weights.DepthwiseHWIO
+	case arch.DenseIO:
+		return weights.DenseIO
+	}
+	return weights.AsIs
+}
+
+// defaultRecipe is the preprocessing a dialect's checkpoints were measured
+// with, as far as one rule can say.
+func defaultRecipe(net *arch.Net) transform.Recipe {
+	source := transform.SourceTorch
+	switch net.Dialect.Name {
+	case "keras", "slim", "slim_finegrain":
+		source = transform.SourceKeras
+		if net.Table.Family == arch.V3 && net.Dialect.Name == "keras" {
+			if r, err := transform.Named("keras-v3", net.Options.Resolution); err == nil {
+				return r
+			}
+		}
+	}
+	return transform.Default(source, net.Options.Classes, net.Options.Resolution)
+}
+
+func baseName(path string) string {
+	base := filepath.Base(path)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}
+
+// array wraps a tensor of a file as a graph's array.
+func array(t *tensor.Tensor) (*graph.Array, error) {
+	data, err := t.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	return &graph.Array{Shape: t.Shape, Data: data}, nil
+}

@@ -1,0 +1,131 @@
+// Package mobilenet classifies pictures with networks of the MobileNet family,
+// in pure Go: V1, V2, V3, MobileNetEdgeTPU and MnasNet, with the weights that
+// PyTorch, TensorFlow Lite, ONNX and safetensors files hold, and with the same
+// answers as the frameworks those weights came from.
+//
+// A newcomer needs two functions: [Open] reads a model, and
+// [Classifier.Classify] names what a picture shows.
+package mobilenet
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/engine"
+	"github.com/mobilenet-go/mobilenet/transform"
+	"github.com/mobilenet-go/mobilenet/weights"
+)
+
+// Options changes how a model is opened and used. The zero value takes
+// everything from the file.
+type Options struct {
+	// Net is the network the weights belong to, from [arch.New], [arch.Custom]
+	// or [arch.ParseSpec]. It is needed only where the file does not say and
+	// its tensors are those of no published network.
+	Net *arch.Net
+	// Names gives the tensors' names in the file where no dialect knows them.
+	Names weights.NameMap
+	// Preprocess replaces the file's recipe: a name or a list of key=value, as
+	// [transform.Parse] reads it.
+	Preprocess string
+	// Labels replaces the file's labels, one for each class.
+	Labels []string
+	// CropInput takes pictures that have the network's input size already:
+	// they are neither resized nor cropped, only scaled.
+	CropInput bool
+	// Top is the number of predictions for a picture; 0 means 5, a negative
+	// number all classes.
+	Top int
+	// Threshold leaves out predictions with a lower score (0 to 1).
+	Threshold float32
+	// Threads bounds the goroutines used; 0 means all processors.
+	Threads int
+	// Kernels limits the arithmetic to "ref" (slow, obviously right) or "go"
+	// (portable); empty takes the fastest this machine has.
+	Kernels string
+}
+
+// Classifier is a model that gives scores to the classes it knows. It is
+// immutable and may be used by any number of goroutines.
+type Classifier struct {
+	m         *engine.Model
+	opt       Options
+	pipelines sync.Pool
+}
+
+// Open reads a model from a safetensors, PyTorch, float TFLite or ONNX file.
+// The format is told by the content. Nil options are the default.
+func Open(path string, opt *Options) (*Classifier, error) {
+	var o Options
+	if opt != nil {
+		o = *opt
+	}
+	eo := &engine.Options{Net: o.Net, Names: o.Names, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels}
+	if o.Preprocess != "" {
+		res := 0
+		if o.Net != nil {
+			res = o.Net.Options.Resolution
+		}
+		r, err := transform.Parse(o.Preprocess, res)
+		if err != nil {
+			return nil, err
+		}
+		eo.Recipe = &r
+	}
+	m, err := engine.Open(path, eo)
+	if err != nil {
+		return nil, err
+	}
+	return newClassifier(m, o)
+}
+
+func newClassifier(m *engine.Model, o Options) (*Classifier, error) {
+	if o.Top == 0 {
+		o.Top = 5
+	}
+	c := &Classifier{m: m, opt: o}
+	p, err := transform.NewPipeline(m.Info.Recipe)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.Info.Path, err)
+	}
+	c.pipelines.Put(p)
+	return c, nil
+}
+
+// Close frees the classifier's worker goroutines.
+func (c *Classifier) Close() error {
+	c.m.Close()
+	return nil
+}
+
+// Info describes an opened model.
+type Info struct {
+	Name          string   `json:"name"`
+	Dialect       string   `json:"dialect,omitempty"`
+	Spec          string   `json:"spec,omitempty"` // the network as a line of text
+	Format        string   `json:"format"`
+	Height        int      `json:"height"`
+	Width         int      `json:"width"`
+	Classes       int      `json:"classes"`
+	Background    bool     `json:"background"` // the network has a row for "none of them", which is no class
+	Probabilities bool     `json:"probabilities"`
+	Recipe        string   `json:"recipe"`         // the preprocessing, in the form Options.Preprocess takes
+	RecipeGuessed bool     `json:"recipe_guessed"` // the file does not say; the default rule was taken
+	License       string   `json:"license,omitempty"`
+	Source        string   `json:"source,omitempty"`
+	Notes         []string `json:"notes,omitempty"`
+}
+
+// Info tells what the model is and how it prepares pictures.
+func (c *Classifier) Info() Info {
+	i := &c.m.Info
+	return Info{
+		Name: i.Name, Dialect: i.Dialect, Spec: i.Spec, Format: i.Format, Height: i.H, Width: i.W, Classes: i.Classes(),
+		Background: i.Background, Probabilities: i.Probabilities, Recipe: i.Recipe.String(), RecipeGuessed: i.RecipeGuessed,
+		License: i.License, Source: i.Source, Notes: i.Notes,
+	}
+}
+
+// Labels lists the names of the classes, in their order; nil if unknown.
+func (c *Classifier) Labels() []string { return c.m.Info.Labels }
