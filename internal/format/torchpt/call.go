@@ -69,6 +69,7 @@ func (m *machine) call(g Global, args Tuple) (Value, error) {
 		if b, ok := args[0].(Bytes); ok && len(args) == 1 {
 			return b, nil
 		}
+		fallthrough // bytearray(text, "latin-1")
 	case codecsEncode:
 		if len(args) == 2 {
 			if s, ok := args[0].(string); ok && (args[1] == "latin1" || args[1] == "latin-1") {

@@ -67,6 +67,14 @@ func FuzzPickle(f *testing.F) {
 		}
 		f.Add(b[len(legacyHead):])
 	}
+	pickles, _ := filepath.Glob("testdata/*.pkl")
+	for _, p := range pickles {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	storages := map[string][]byte{"0": make([]byte, 16)}
 	f.Fuzz(func(t *testing.T, pickle []byte) {
 		consume(t, zipOf(string(pickle), storages))

@@ -286,13 +286,13 @@ func TestMemory(t *testing.T) {
 	zw.Close()
 	one := map[string][]byte{"0": make([]byte, 16)}
 	for name, b := range map[string][]byte{
-		"dictionaries":  zipOf(rep("}", 8*mb), nil),
-		"lists":         zipOf(rep("]", 8*mb), nil),
-		"marks":         zipOf(rep("(", 8*mb), nil),
-		"tuples":        zipOf(")"+rep("\x85", 8*mb), nil),
-		"nones":         zipOf("("+rep("N", 8*mb)+"t", nil),
-		"doubled":       zipOf("]"+rep("2a", 4*mb), nil),
-		"memo":          zipOf("N"+rep("\x94", 8*mb), nil),
+		"dictionaries":  zipOf(rep("}", 3*mb), nil),
+		"lists":         zipOf(rep("]", 3*mb), nil),
+		"marks":         zipOf(rep("(", 3*mb), nil),
+		"tuples":        zipOf(")"+rep("\x85", 3*mb), nil),
+		"nones":         zipOf("("+rep("N", 3*mb)+"t", nil),
+		"doubled":       zipOf("]"+rep("2a", 3*mb/2), nil),
+		"memo":          zipOf("N"+rep("\x94", 3*mb), nil),
 		"memo far":      zipOf("N"+rep("r\xff\xff\xff\xff", mb), nil),
 		"strings":       zipOf(rep(str(rep("a", 1000)), 8000), nil),
 		"globals":       zipOf(rep(gl("torch", "Size"), mb/2), nil),

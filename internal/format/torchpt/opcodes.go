@@ -249,20 +249,25 @@ func (m *machine) literal(op byte, s string) error {
 	return m.push(v, costScalar+len(v))
 }
 
-// unescape decodes Python's backslash escapes; unicode knows \u and \U only.
+// unescape decodes Python's backslash escapes; with unicode it knows \u and \U
+// only, and other bytes are Latin-1.
 func unescape(s string, unicode bool) (string, error) {
-	if !strings.Contains(s, `\`) {
-		return s, nil
-	}
 	simple := map[byte]byte{'n': '\n', 'r': '\r', 't': '\t', '\\': '\\', '\'': '\'', '"': '"'}
 	digits := map[byte]int{'x': 2}
 	if unicode {
 		simple, digits = nil, map[byte]int{'u': 4, 'U': 8}
 	}
 	var out strings.Builder
+	literal := func(c byte) {
+		if unicode {
+			out.WriteRune(rune(c))
+		} else {
+			out.WriteByte(c)
+		}
+	}
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' || i+1 == len(s) {
-			out.WriteByte(s[i])
+			literal(s[i])
 			continue
 		}
 		c := s[i+1]
@@ -273,7 +278,7 @@ func unescape(s string, unicode bool) (string, error) {
 		}
 		n, ok := digits[c]
 		if !ok {
-			out.WriteByte(s[i])
+			literal(s[i])
 			continue
 		}
 		if i+2+n > len(s) {

@@ -3,7 +3,7 @@ PyTorch itself reads back from them. Made with PyTorch 1.13 and numpy 1.24:
 
     python3 make.py
 """
-import argparse, collections, json, os, zipfile
+import argparse, collections, json, os, pickle, zipfile
 import numpy as np
 import torch
 
@@ -121,3 +121,20 @@ with zipfile.ZipFile(script) as z:  # without the debugging entries, which name 
 with zipfile.ZipFile(script, "w") as z:
     for info, data in entries:
         z.writestr(info.filename, data)
+
+# The same values in every pickle protocol, without tensors.
+values = {
+    "ints": [0, 1, -1, 255, 256, 65535, 65536, -(2**31), 2**31, -(2**62), 2**63 - 1, 2**80],
+    "floats": [0.5, -1e300, float("inf")],
+    "text": "line\none \\ 'quoted' \"twice\" é € \U0001f600",
+    "tuples": [(), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)],
+    "flags": [True, False, None],
+    "set": {7}, "frozen": frozenset([8]), "bytes": b"\x00\xff a", "array": bytearray(b"xyz"),
+    "args": argparse.Namespace(lr=0.1), "counter": collections.Counter("aab"),
+    "default": collections.defaultdict(dict, a=1), "ordered": collections.OrderedDict([("k", 1), (2, "v")]),
+    "complex": 1j,
+}
+values["again"] = values["tuples"]
+for proto in range(6):
+    with open(os.path.join(here, f"values_p{proto}.pkl"), "wb") as f:
+        pickle.dump(values, f, protocol=proto)
