@@ -104,6 +104,7 @@ func Summarize(g *graph.Graph) (*Summary, error) {
 	}
 	owner := make([]int, len(g.Nodes)) // layer of each node, -1 before the first
 	pooled := make([]bool, len(g.Nodes))
+	work := 0.0
 	for i := range g.Nodes {
 		n, id := &g.Nodes[i], graph.ID(i)
 		owner[i] = -1
@@ -138,6 +139,9 @@ func Summarize(g *graph.Graph) (*Summary, error) {
 			pooled[i] = global
 			owner[i] = len(s.Layers)
 			s.Layers = append(s.Layers, Layer{Name: n.Name, Kind: "pool", In: extents(g.InTypes(id)[0]), Out: extents(n.Type)})
+		}
+		if work += steps(g, id); work > maxSteps {
+			return nil, fmt.Errorf("node %q: the network takes more than %g operations", n.Name, maxSteps)
 		}
 		cost := g.NodeCost(id)
 		s.MAdds += cost.MAdds
@@ -175,10 +179,27 @@ func Summarize(g *graph.Graph) (*Summary, error) {
 		}
 	}
 	s.ByKind = shares(s)
-	if s.MAdds < 0 || s.Ops < 0 {
-		return nil, fmt.Errorf("network %s: the number of operations does not fit 64 bits", s.Name)
-	}
 	return s, nil
+}
+
+// maxSteps keeps every sum of Summarize far inside an int64.
+const maxSteps = 1e18
+
+// steps is an upper bound, in floating point, on what a node costs.
+func steps(g *graph.Graph, id graph.ID) float64 {
+	n := g.Node(id)
+	v := 4 * float64(n.Type.Shape.Len())
+	for _, in := range n.In {
+		v += 4 * float64(g.Nodes[in].Type.Shape.Len())
+	}
+	switch op := n.Op.(type) {
+	case graph.Conv2D:
+		w := g.InTypes(id)[1].Shape
+		v *= float64(w[1]) * float64(w[2]) * float64(w[3])
+	case graph.Pool:
+		v *= float64(op.KH) * float64(op.KW)
+	}
+	return v
 }
 
 // variables counts the numbers of a node's own variables.
