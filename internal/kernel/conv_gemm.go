@@ -27,7 +27,7 @@ func planGemm(s *ConvShape) (p gemmPlan) {
 	og := s.O / s.Groups
 	p.k = s.KH * s.KW * (s.C / s.Groups)
 	p.panels = ceilDiv(og, panelWidth)
-	p.gather = s.HasScale || s.KH*s.KW > 1 || s.StrideH*s.StrideW > 1 || s.PadTop|s.PadLeft != 0
+	p.gather = s.HasScale || s.KH*s.KW > 1 || s.StrideH*s.StrideW > 1 || s.PadTop|s.PadLeft != 0 || s.OH != s.H || s.OW != s.W
 	p.pixels = s.N * s.OH * s.OW
 	work := max(p.k, 1) * panelWidth // of one panel and pixel
 	least, most := 4, 32

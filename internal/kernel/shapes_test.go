@@ -91,6 +91,7 @@ func oddShapes() []kernel.ConvShape {
 		window(S{N: 1, H: 9, W: 9, C: 7, O: 7, Groups: 7, KH: 3, KW: 5, PadTop: 1, PadLeft: 2}, 1, 2),
 		window(S{N: 1, H: 5, W: 5, C: 6, O: 8, KH: 5, KW: 5}, 0, 0),
 		window(S{N: 1, H: 4, W: 4, C: 6, O: 8, KH: 1, KW: 1, PadTop: 2, PadLeft: 1}, 1, 2),
+		window(S{N: 1, H: 4, W: 4, C: 6, O: 8, KH: 1, KW: 1}, 1, 2),
 	}
 	// Every epilogue on a product, a gathered product and a depthwise.
 	acts := []kernel.Act{{}, {Kind: ref.ReLU}, relu6, {Kind: ref.Clip, A: -0.5, B: 0.75}, {Kind: ref.LeakyReLU, A: 0.1},
