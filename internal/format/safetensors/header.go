@@ -140,6 +140,9 @@ func (d *headerDecoder) metadata(h *Header) error {
 		if _, dup := h.Metadata[key]; dup {
 			return fmt.Errorf("metadata %q occurs twice", key)
 		}
+		if len(h.Metadata) >= d.lim.MaxTensors {
+			return fmt.Errorf("more than %d entries of metadata", d.lim.MaxTensors)
+		}
 		tok, err := d.token()
 		if err != nil {
 			return err

@@ -22,7 +22,7 @@ import (
 type Limits struct {
 	MaxHeaderBytes int64 // JSON header; default 100 MB, as the reference reader
 	MaxDataBytes   int64 // all tensors together; default 2 GiB
-	MaxTensors     int   // default 65536
+	MaxTensors     int   // and entries of metadata; default 65536
 	MaxRank        int   // default 16
 	MaxNameBytes   int   // length of a tensor's name; default 1024
 }

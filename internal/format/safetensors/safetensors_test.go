@@ -66,6 +66,14 @@ func one(dtype, shape, offsets string) string {
 	return fmt.Sprintf(`{"a":{"dtype":%s,"shape":%s,"data_offsets":%s}}`, dtype, shape, offsets)
 }
 
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `"%d":"",`, i)
+	}
+	return strings.TrimSuffix(b.String(), ",")
+}
+
 func hostile() map[string][]byte {
 	a4 := `{"dtype":"U8","shape":[4],"data_offsets":[0,4]}`
 	return map[string][]byte{
@@ -90,6 +98,7 @@ func hostile() map[string][]byte {
 		"metadata number":   build(`{"__metadata__":{"a":1}}`, 0),
 		"metadata twice":    build(`{"__metadata__":{},"__metadata__":{}}`, 0),
 		"metadata key":      build(`{"__metadata__":{"a":"","a":""}}`, 0),
+		"metadata many":     build(`{"__metadata__":{`+manyKeys(70000)+`}}`, 0),
 		"metadata deep":     build(`{"__metadata__":`+strings.Repeat("[", 100000), 0),
 		"dtype":             build(one(`"F31"`, `[1]`, `[0,4]`), 4),
 		"complex":           build(one(`"C64"`, `[1]`, `[0,8]`), 8),
