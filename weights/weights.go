@@ -45,6 +45,9 @@ type Options struct {
 	StateDict string
 	// SkipChecksum accepts PyTorch zip files written without checksums.
 	SkipChecksum bool
+	// Sum computes the file's SHA-256 while it is at hand, for Read from
+	// something that SHA256 cannot open again by name.
+	Sum bool
 }
 
 func (o *Options) withDefaults() Options {
@@ -195,6 +198,11 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Set, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	if o.Sum {
+		if s.sum, err = sum(io.NewSectionReader(r, 0, size), size); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
 	return s, nil
 }
 
@@ -229,8 +237,9 @@ func (s *Set) readTorch(r io.ReaderAt, size int64, o *Options) ([]*tensor.Tensor
 	return out, nil
 }
 
-// SHA256 is the checksum, in hexadecimal, of the file that Open read. It is
-// computed on the first call, by reading the file again.
+// SHA256 is the checksum, in hexadecimal, of the file that Open read. Unless
+// Options.Sum asked for it, the first call computes it by reading the file
+// again. It is not safe for concurrent use.
 func (s *Set) SHA256() (string, error) {
 	if s.sum != "" {
 		return s.sum, nil
@@ -243,16 +252,23 @@ func (s *Set) SHA256() (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	if err != nil {
+	if s.sum, err = sum(f, s.Source.Size); err != nil {
 		return "", fmt.Errorf("%s: %w", s.Source.Path, err)
 	}
-	if n != s.Source.Size {
-		return "", fmt.Errorf("%s: has %d bytes now, had %d when it was read", s.Source.Path, n, s.Source.Size)
-	}
-	s.sum = hex.EncodeToString(h.Sum(nil))
 	return s.sum, nil
+}
+
+// sum is the SHA-256 of r, which has to hold size bytes.
+func sum(r io.Reader, size int64) (string, error) {
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	if err != nil {
+		return "", err
+	}
+	if n != size {
+		return "", fmt.Errorf("has %d bytes now, had %d when it was read", n, size)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Write writes the set as safetensors. The same content gives the same bytes.

@@ -2,7 +2,9 @@ package weights
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -92,6 +94,33 @@ func TestSaveAndOpen(t *testing.T) {
 	}
 	if _, err := (&Set{Source: Source{Path: path, Size: 1}}).SHA256(); err == nil {
 		t.Error("a file that has changed was summed")
+	}
+}
+
+// TestSum: a set read from memory knows its checksum when asked to.
+func TestSum(t *testing.T) {
+	const path = torchData + "/checkpoint_zip.pth"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sha256.Sum256(b)
+	for _, opt := range []*Options{{Sum: true}, nil} {
+		s, err := Read("no such file", bytes.NewReader(b), int64(len(b)), opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.SHA256()
+		if (opt != nil) != (err == nil) || (err == nil && got != hex.EncodeToString(want[:])) {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	s, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.SHA256(); err != nil || got != hex.EncodeToString(want[:]) {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 
