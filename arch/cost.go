@@ -47,8 +47,7 @@ type Summary struct {
 	Name         string  `json:"name"`
 	Dialect      string  `json:"dialect,omitempty"`
 	Width        float64 `json:"width,omitempty"`
-	Height       int     `json:"height"`
-	WidthPixels  int     `json:"width_pixels"`
+	Input        [3]int  `json:"input"` // height, width, channels
 	Classes      int     `json:"classes,omitempty"`
 	OutputStride int     `json:"output_stride,omitempty"`
 
@@ -98,9 +97,7 @@ func (n *Net) Summary() (*Summary, error) {
 func Summarize(g *graph.Graph) (*Summary, error) {
 	s := &Summary{}
 	if len(g.Inputs) > 0 {
-		if sh := g.Node(g.Inputs[0]).Type.Shape; len(sh) == 4 {
-			s.Height, s.WidthPixels = sh[1], sh[2]
-		}
+		s.Input = extents(g.Node(g.Inputs[0]).Type)
 	}
 	owner := make([]int, len(g.Nodes)) // layer of each node, -1 before the first
 	pooled := make([]bool, len(g.Nodes))

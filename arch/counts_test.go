@@ -243,3 +243,41 @@ func TestActivationPeak(t *testing.T) {
 		}
 	}
 }
+
+// TestSummaryJSON holds the names that other programs read.
+func TestSummaryJSON(t *testing.T) {
+	n, err := ParseSpec("stem_c8 ir_e2_c8_se0.5 head_c16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := n.Summary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ArenaBytes = 4096
+	raw, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var top map[string]any
+	if err := json.Unmarshal(raw, &top); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		"name", "dialect", "width", "input", "classes", "output_stride", "params", "bn_stats", "params_total_incl_bn_stats", "params_without_bn",
+		"madds", "ops", "activation_peak_bytes", "activation_peak_layer", "activation_sum_bytes", "arena_bytes", "by_kind", "layers",
+	} {
+		if _, ok := top[key]; !ok {
+			t.Errorf("no key %q in %s", key, raw)
+		}
+		delete(top, key)
+	}
+	if len(top) > 0 {
+		t.Errorf("keys %v are not listed here", top)
+	}
+	const dw = `{"name":"blocks.0.dw","kind":"dw","in":[112,112,16],"out":[112,112,16],"kernel":3,"stride":1,"dilation":1,"groups":16,"bn":true,"act":"relu6",` +
+		`"params":176,"weights":144,"bn_stats":32,"madds":1806336,"ops":2207744,"activation":1605632}`
+	if !strings.Contains(string(raw), dw) {
+		t.Errorf("layer is not %s in %s", dw, raw)
+	}
+}
