@@ -81,7 +81,7 @@ def files():
             up = Image.open(io.BytesIO(data))
             up.load()  # which already turns a TIFF
             up = (up if up.format == "TIFF" else ImageOps.exif_transpose(up)).convert("RGB")
-            Image.fromarray(np.asarray(up)).save(os.path.join(d, name + ".upright.png"))
+            Image.fromarray(np.asarray(up)).save(os.path.join(d, name + ".upright.png"), optimize=True)
     def save(name, im, fmt, **kw):
         b = io.BytesIO()
         im.save(b, fmt, **kw)
@@ -91,7 +91,7 @@ def files():
     smooth = np.stack([x * 6 + y, 255 - y * 9, (x * y) % 256], -1).astype(np.uint8)
     smooth[8:16, 10:20] = (250, 20, 30)
     rgb = Image.fromarray(smooth)
-    for w, h in [(37, 25), (16, 16), (36, 24), (5, 9), (4, 3), (3, 4), (1, 1)]:
+    for w, h in [(37, 25), (16, 16), (18, 24), (5, 9), (4, 3), (3, 4), (1, 1)]:
         im = rgb.crop((0, 0, w, h))
         for sub, sname in enumerate(("444", "422", "420")):
             save(f"jpeg_{sname}_{w}x{h}.jpg", im, "JPEG", quality=90, subsampling=sub)
@@ -146,7 +146,7 @@ def files():
     put("gif_animated.gif", b.getvalue())
 
     for q in (30, 90):
-        for w, h in [(37, 25), (36, 24), (1, 1), (2, 3)]:
+        for w, h in [(37, 25), (16, 12), (1, 1), (2, 3)]:
             save(f"webp_q{q}_{w}x{h}.webp", rgb.crop((0, 0, w, h)), "WEBP", quality=q)
     save("webp_lossless.webp", rgb, "WEBP", lossless=True)
     save("webp_alpha.webp", rgba, "WEBP", quality=80, exact=True)
