@@ -47,6 +47,9 @@ type build struct {
 	taken map[string]int
 	// picture is the order of the file's axes that is [N,H,W,C].
 	picture []int
+	// outside is the order that is [N,H,W,C] for the input and the outputs. A
+	// file may have pictures in another layout there than its operators want.
+	outside []int
 	folded  int // elements of constants computed in this walk
 }
 
@@ -250,6 +253,7 @@ func (b *build) variable(name string, role graph.Role, t *tensor.Tensor, how str
 
 // input declares the picture. order is that of the file's axes.
 func (b *build) input(name string, c int, axes []int) (val, error) {
+	b.outside = axes
 	id, err := b.g.AddInput(b.unique(name), graph.F32(b.n, b.h, b.w, c))
 	if err != nil {
 		return val{}, err
@@ -268,7 +272,7 @@ func (b *build) output(name string, x val) error {
 	}
 	if len(x.shape) == 4 {
 		var err error
-		if x, err = b.reorder(name, x, b.picture); err != nil {
+		if x, err = b.reorder(name, x, b.outside); err != nil {
 			return err
 		}
 	}

@@ -103,13 +103,11 @@ func (s *onnxSource) findInput(im *Imported) error {
 	few := func(d int) bool { return d == 1 || d == 3 || d == 4 }
 	d := in.Shape
 	switch {
-	case few(d[1]) && (!few(d[3]) || d[2] == d[3]):
+	case few(d[3]) && !few(d[1]): // [N,H,W,3], as files out of TensorFlow have it
+	case d[1] > 0:
 		s.nchw = true
-	case few(d[3]):
-	case d[1] > 0 && d[3] < 0:
-		s.nchw = true // a fixed second axis among open ones is the channels
 	default:
-		return fmt.Errorf("%w: input %q of shape %v: which axis holds the colours cannot be told", ErrUnsupported, in.Name, tensor.Shape(d))
+		return fmt.Errorf("%w: input %q of shape %v does not say how many colours it has", ErrUnsupported, in.Name, tensor.Shape(d))
 	}
 	im.C, im.H, im.W = d[1], d[2], d[3]
 	if !s.nchw {
