@@ -21,13 +21,16 @@ func finish(act *Act, sum, bias, residual, y []float32) {
 		}
 		return
 	}
-	biasAct(act, sum, bias, sum)
+	for i := range y {
+		sum[i] += bias[i]
+	}
+	activate(*act, sum, sum)
 	for i := range y {
 		y[i] = sum[i] + residual[i]
 	}
 }
 
-// biasAct is y = act(x + bias); y may be x. The switch is outside of the
+// biasAct is y = act(x + bias); y must not be x. The switch is outside of the
 // loops. Go's min and max have no branches to mispredict and keep a NaN.
 func biasAct(act *Act, x, bias, y []float32) {
 	x, bias = x[:len(y)], bias[:len(y)]
@@ -42,8 +45,19 @@ func biasAct(act *Act, x, bias, y []float32) {
 			y[i] = max(x[i]+bias[i], 0)
 		}
 	case ref.ReLU6:
+		// Positive floats are ordered like their bits, negative ones are
+		// negative as integers: a quarter cheaper than min and max of floats,
+		// which remain for the case that there was a NaN.
+		var nan float32
 		for i := range y {
-			y[i] = min(max(x[i]+bias[i], 0), 6)
+			v := x[i] + bias[i]
+			nan += v
+			y[i] = math.Float32frombits(uint32(min(max(int32(math.Float32bits(v)), 0), sixBits)))
+		}
+		if nan != nan {
+			for i := range y {
+				y[i] = min(max(x[i]+bias[i], 0), 6)
+			}
 		}
 	case ref.HSwish:
 		for i := range y {
@@ -57,6 +71,8 @@ func biasAct(act *Act, x, bias, y []float32) {
 		activate(Act{Kind: act.Kind, A: a, B: b}, y, y)
 	}
 }
+
+const sixBits = 0x40c00000 // of float32(6)
 
 // activate is y = act(x); y may be x.
 func activate(act Act, x, y []float32) {
