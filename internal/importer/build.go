@@ -50,7 +50,7 @@ type build struct {
 	// outside is the order that is [N,H,W,C] for the input and the outputs. A
 	// file may have pictures in another layout there than its operators want.
 	outside []int
-	folded  int // elements of constants computed in this walk
+	folded  int // bytes of constants computed in this walk
 }
 
 func (b *build) add(name string, op graph.Op, in ...graph.ID) (graph.ID, error) {
@@ -58,10 +58,16 @@ func (b *build) add(name string, op graph.Op, in ...graph.ID) (graph.ID, error) 
 	if err != nil {
 		return id, err
 	}
-	if n, err := b.g.Node(id).Type.Shape.Elems(); err != nil || n > maxElems {
-		return id, fmt.Errorf("a value of shape %v is larger than the limit of %d elements", b.g.Node(id).Type.Shape, maxElems)
+	return id, b.bounded(id)
+}
+
+// bounded checks the size of a value.
+func (b *build) bounded(id graph.ID) error {
+	s := b.g.Node(id).Type.Shape
+	if n, err := s.Elems(); err != nil || n/b.n > maxElems {
+		return fmt.Errorf("a value of shape %v is larger than the limit of %d elements for a picture", s, maxElems)
 	}
-	return id, nil
+	return nil
 }
 
 // stored is the value of a node, whose axes are as given.
@@ -258,10 +264,7 @@ func (b *build) input(name string, c int, axes []int) (val, error) {
 	if err != nil {
 		return val{}, err
 	}
-	if n, err := b.g.Node(id).Type.Shape.Elems(); err != nil || n > maxElems {
-		return val{}, fmt.Errorf("an input of shape %v is larger than the limit of %d elements", b.g.Node(id).Type.Shape, maxElems)
-	}
-	return b.stored(id, axes, true), nil
+	return b.stored(id, axes, true), b.bounded(id)
 }
 
 // output declares a result. A picture is stored [N,H,W,C]; what has one

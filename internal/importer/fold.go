@@ -12,10 +12,6 @@ import (
 
 var negInf = float32(math.Inf(-1))
 
-// maxFolded bounds the elements of a constant that is computed: shape
-// arithmetic needs a handful, a weight that is reshaped a few million.
-const maxFolded = 1 << 25
-
 // ints is a constant as integers of a list.
 func ints(v val) ([]int64, error) {
 	if v.c == nil {
@@ -49,7 +45,7 @@ func axisOf(a int64, rank int) (int, error) {
 // element i of the result.
 func pick(t *tensor.Tensor, shape tensor.Shape, from func(i int) int) (*tensor.Tensor, error) {
 	n, err := shape.Elems()
-	if err != nil || n > maxFolded {
+	if err != nil || n > maxPicked {
 		return nil, fmt.Errorf("%w: a computed constant of shape %v", ErrUnsupported, shape)
 	}
 	size := t.DType.Size()
@@ -170,7 +166,7 @@ func foldConcat(ts []*tensor.Tensor, axis int64) (*tensor.Tensor, error) {
 		shape[a] += t.Shape[a]
 	}
 	n, err := shape.Elems()
-	if err != nil || n > maxFolded {
+	if err != nil || n > maxPicked {
 		return nil, fmt.Errorf("%w: a computed constant of shape %v", ErrUnsupported, shape)
 	}
 	size := ts[0].DType.Size()
@@ -192,7 +188,7 @@ func foldBinary(fn graph.BinaryKind, l, r *tensor.Tensor) (*tensor.Tensor, error
 		return nil, err
 	}
 	n, err := shape.Elems()
-	if err != nil || n > maxFolded {
+	if err != nil || n > maxPicked {
 		return nil, fmt.Errorf("%w: a computed constant of shape %v", ErrUnsupported, shape)
 	}
 	li, ri := broadcastIndex(l.Shape, shape), broadcastIndex(r.Shape, shape)

@@ -82,9 +82,17 @@ type arrayKey struct {
 	how string
 }
 
-// maxElems bounds a value of a graph: 1 GiB of float32. Files declare shapes
-// freely; this is checked before anything of the size is allocated.
-const maxElems = 1 << 28
+// maxElems bounds a value for one picture: 256 MiB of float32. Files declare
+// shapes freely; this is checked before anything of the size is allocated.
+const maxElems = 1 << 26
+
+// maxFolded bounds the bytes of all constants that one walk computes, and
+// maxPicked the elements of one that repeats or selects others: shape
+// arithmetic needs a few hundred, a transposed weight a few million.
+const (
+	maxFolded = 128 << 20
+	maxPicked = 1 << 21
+)
 
 // finish builds the network once as declared, which finds everything that is
 // not supported, and fills in what is known of it.
@@ -189,6 +197,8 @@ func (b *build) array(t *tensor.Tensor, how string, f func(*tensor.Tensor) (*ten
 	a := &graph.Array{Shape: slices.Clone(t.Shape), Data: v}
 	if keep {
 		b.im.arrays[key] = a
+	} else if err := b.account(4 * len(v)); err != nil {
+		return nil, err
 	}
 	return a, nil
 }
@@ -210,4 +220,35 @@ func (b *build) unique(name string) string {
 			return next
 		}
 	}
+}
+
+// account adds to the bytes of constants computed in this walk.
+func (b *build) account(bytes int) error {
+	if b.folded += bytes; b.folded > maxFolded {
+		return fmt.Errorf("%w: the constants computed in this file take more than %d bytes", ErrUnsupported, maxFolded)
+	}
+	return nil
+}
+
+// fold takes the result of an operator on constants: it accounts for its
+// memory if it is new, and keeps it for later walks if it never changes. kept
+// tells the caller to note it so.
+func (b *build) fold(v val, in []val, static bool) (kept bool, err error) {
+	if !v.isConst() {
+		return false, nil
+	}
+	alias := len(in) == 0 || len(v.c.Data) == 0 // a constant of the file
+	for _, x := range in {
+		alias = alias || x.isConst() && len(x.c.Data) > 0 && &x.c.Data[0] == &v.c.Data[0]
+	}
+	if !alias {
+		if err := b.account(len(v.c.Data)); err != nil {
+			return false, err
+		}
+	}
+	if static && b.first {
+		b.im.static[v.c] = true
+		return true, nil
+	}
+	return false, nil
 }

@@ -233,15 +233,13 @@ func (w *onnxWalk) node(i int, n *onnx.Node) error {
 	if err != nil {
 		return err
 	}
-	if v.isConst() {
-		if w.b.folded += v.c.Len(); w.b.folded > 4*maxFolded {
-			return fmt.Errorf("%w: the constants computed in this file hold more than %d elements", ErrUnsupported, 4*maxFolded)
-		}
-		if static && w.b.first {
-			w.s.memo[n.Outputs[0]] = v.c
-			w.b.im.static[v.c] = true
-			return nil
-		}
+	kept, err := w.b.fold(v, in, static)
+	if err != nil {
+		return err
+	}
+	if kept {
+		w.s.memo[n.Outputs[0]] = v.c
+		return nil
 	}
 	w.b.vals[c.output()] = v
 	return nil

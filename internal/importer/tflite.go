@@ -186,15 +186,13 @@ func (s *tfliteSource) operator(b *build, vals map[int]val, o *tflite.Operator, 
 	if err != nil {
 		return err
 	}
-	if v.isConst() {
-		if b.folded += v.c.Len(); b.folded > 4*maxFolded {
-			return fmt.Errorf("%w: the constants computed in this file hold more than %d elements", ErrUnsupported, 4*maxFolded)
-		}
-		if static && b.first {
-			s.memo[out] = v.c
-			b.im.static[v.c] = true
-			return nil
-		}
+	kept, err := b.fold(v, c.in, static)
+	if err != nil {
+		return err
+	}
+	if kept {
+		s.memo[out] = v.c
+		return nil
 	}
 	vals[out] = v
 	return nil

@@ -2,40 +2,15 @@ package importer
 
 import (
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/mobilenet-go/mobilenet/internal/exec"
-	"github.com/mobilenet-go/mobilenet/internal/format/npy"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
 	"github.com/mobilenet-go/mobilenet/tensor"
 )
-
-// torchCases are the networks of testdata/make.py with PyTorch's answers.
-func torchCases(t testing.TB) map[string]*tensor.Tensor {
-	t.Helper()
-	f, err := os.Open("testdata/torch/cases.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := npy.ReadArchive(f, st.Size(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]*tensor.Tensor{}
-	for _, a := range list {
-		out[strings.TrimSuffix(a.Name, ".npy")] = a
-	}
-	return out
-}
 
 // nhwc is the data of a tensor with its channels moved last, if it has four
 // axes and they are not.
@@ -98,7 +73,7 @@ func spell(g *graph.Graph) string {
 }
 
 func TestTorch(t *testing.T) {
-	arrays := torchCases(t)
+	arrays := loadArchive(t, "testdata/torch/cases.npz")
 	files, _ := filepath.Glob("testdata/torch/*.onnx")
 	if len(files) < 50 {
 		t.Fatalf("%d cases; run testdata/make.py", len(files))
