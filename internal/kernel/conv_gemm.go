@@ -165,13 +165,9 @@ func multiply(x []float32, stride, k, n int, w, sums []float32, width int) {
 	}
 	for j := 0; j < width; j += panelWidth {
 		panel := w[j*k:][:size]
-		i := 0
-		for ; i+2 <= n; i += 2 {
-			tile2x4(x[i*stride:][:k], x[(i+1)*stride:][:k], panel,
-				(*[4]float32)(sums[i*width+j:]), (*[4]float32)(sums[(i+1)*width+j:]))
-		}
-		if i < n {
-			tile1x4(x[i*stride:][:k], panel, (*[4]float32)(sums[i*width+j:]))
+		tile2x4(x, stride, k, n, panel, sums[j:], width)
+		if n&1 != 0 {
+			tile1x4(x[(n-1)*stride:][:k], panel, (*[4]float32)(sums[(n-1)*width+j:]))
 		}
 	}
 }

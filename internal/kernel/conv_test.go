@@ -1,6 +1,7 @@
 package kernel_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/mobilenet-go/mobilenet/internal/kernel"
@@ -103,4 +104,31 @@ func FuzzConv(f *testing.F) {
 		s.XPixel, s.YPixel = s.XPixel+int(b[17]>>4&3), s.YPixel+int(b[17]>>6)
 		testkit.CheckConv(t, s, seed)
 	})
+}
+
+// TestConvNaN: a NaN in the picture reaches the result through every
+// activation, or trouble upstream would look like a confident answer.
+func TestConvNaN(t *testing.T) {
+	for _, s := range []kernel.ConvShape{same(1, 4, 5, 8, 12, 1, 1, 1), same(1, 4, 5, 8, 8, 3, 1, 8), same(1, 1, 1, 8, 12, 1, 1, 1)} {
+		for kind := range ref.NumActs {
+			s.Act = kernel.Act{Kind: kind, A: 0.5, B: 1}
+			for _, s.HasResidual = range []bool{false, true} {
+				for _, k := range kernel.ConvKernels() {
+					if !k.Available() || !k.Accepts(&s) {
+						continue
+					}
+					l := newLayer(s, &k, 1)
+					for i := range 8 {
+						l.a.X[i] = float32(math.NaN())
+					}
+					l.run()
+					for o, v := range l.a.Y[:s.O] {
+						if v == v {
+							t.Fatalf("%s: activation %d makes %v of NaN in channel %d", k.Name, kind, v, o)
+						}
+					}
+				}
+			}
+		}
+	}
 }

@@ -1,0 +1,64 @@
+package cpu
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestLimit(t *testing.T) {
+	last := Rungs()[len(Rungs())-1]
+	if PureGo() {
+		last = "go"
+	}
+	for _, c := range []struct {
+		env, want string
+		bad       bool
+	}{{"", last, false}, {"auto", last, false}, {"ref", "ref", false}, {" GO ", "go", false}, {"fastest", last, true}} {
+		t.Setenv(KernelsEnv, c.env)
+		got, err := Limit()
+		if got != c.want || (err != nil) != c.bad {
+			t.Errorf("%s=%q: %q, %v, want %q", KernelsEnv, c.env, got, err, c.want)
+		}
+		if c.bad && (!strings.Contains(err.Error(), c.env) || !strings.Contains(err.Error(), "avx2")) {
+			t.Errorf("error %q names neither the value nor the choice", err)
+		}
+	}
+	t.Setenv(KernelsEnv, "avx2")
+	if got, _ := Limit(); got != "avx2" && !PureGo() || got != "go" && PureGo() {
+		t.Errorf("avx2 gives %q in a purego=%v build", got, PureGo())
+	}
+}
+
+func TestReport(t *testing.T) {
+	t.Setenv(KernelsEnv, "warp")
+	r := NewReport()
+	if r.Threads < 1 || r.Threads > r.Procs || r.CPUs < 1 || r.Arch != runtime.GOARCH {
+		t.Errorf("report %+v", r)
+	}
+	text := r.String()
+	for _, want := range []string{"threads", "kernels", "warning", `"warp"`, runtime.GOARCH} {
+		if !strings.Contains(text, want) {
+			t.Errorf("report lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// TestFeatures checks what no machine of an architecture is without, and that
+// a purego build uses nothing.
+func TestFeatures(t *testing.T) {
+	found := Features()
+	if runtime.GOARCH == "arm64" && !slices.Contains(found, "asimd") {
+		t.Errorf("arm64 without asimd: %v", found)
+	}
+	if slices.Contains(found, "avx512f") && !slices.Contains(found, "avx2") {
+		t.Errorf("avx512f without avx2: %v", found)
+	}
+	if PureGo() && (AVX2() || AVX512() || VNNI() || NEON() || DotProd()) {
+		t.Error("a purego build offers vector instructions")
+	}
+	if AVX512() && !AVX2() {
+		t.Error("AVX-512 without AVX2")
+	}
+}
