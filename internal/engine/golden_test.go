@@ -11,7 +11,8 @@ import (
 	"github.com/mobilenet-go/mobilenet/internal/testkit"
 )
 
-// TestGoldenLogits runs the networks whose logits PyTorch computed from
+// TestGoldenLogits runs the networks (15 of the reference, and some with odd
+// sizes, dilation and other widths) whose logits PyTorch computed from
 // generated weights, through folding and both rungs of kernels. The golden
 // file keeps the mean, the deviation, the norm, the best class and the first
 // eight logits; the relative L2 bound is held between our own rungs and the
@@ -24,6 +25,11 @@ func TestGoldenLogits(t *testing.T) {
 	if len(nets) != 15 {
 		t.Errorf("%d networks, want 15", len(nets))
 	}
+	extra, err := testkit.ExtraGoldenNets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nets = append(nets, extra...)
 	pool := exec.NewPool(0)
 	defer pool.Close()
 	for _, n := range nets {

@@ -1,0 +1,235 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/transform"
+	"github.com/mobilenet-go/mobilenet/weights"
+)
+
+const tinySpec = "name=tiny family=v3 act=hs res=32 classes=3 stem_k3_s2_c8 ir_k3_s2_e2_c8_se0.25_nre ir_k5_s1_e3_c8 head_c32_f16"
+
+func tiny(t testing.TB, opt *Options) *Model {
+	t.Helper()
+	net, err := arch.ParseSpec(tinySpec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opt == nil {
+		opt = &Options{}
+	}
+	opt.Net = net
+	m, err := FromSet(checkpoint(t, net, "canonical"), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+func TestSaveCarriesMeaning(t *testing.T) {
+	ctx := context.Background()
+	recipe := transform.Recipe{Width: 32, Filter: transform.Bicubic, Range: transform.RangeSigned, BGR: true}
+	m := tiny(t, &Options{Recipe: &recipe, Labels: []string{"a", "b", "ç"}})
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	if err := m.Save(ctx, path, SaveOptions{License: "CC0-1.0", Source: "made here", Metrics: map[string]float64{"top1": 0.25}}); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	i := back.Info
+	if i.Spec != m.Info.Spec || i.Name != "tiny" || i.Recipe != recipe.Resolved() || i.RecipeGuessed || !slices.Equal(i.Labels, m.Info.Labels) ||
+		i.License != "CC0-1.0" || i.Source != "made here" || i.Metrics["top1"] != 0.25 {
+		t.Errorf("read back %+v", i)
+	}
+	if d, err := back.CheckGolden(ctx); err != nil || d != 0 {
+		t.Errorf("golden distance %g, %v", d, err)
+	}
+	// Saving what was read gives the same bytes.
+	var a, b bytes.Buffer
+	again := back
+	again.Info.Format = m.Info.Format
+	for w, model := range map[*bytes.Buffer]*Model{&a: m, &b: again} {
+		set, err := model.Set(ctx, SaveOptions{License: "CC0-1.0", Source: "made here", Metrics: map[string]float64{"top1": 0.25}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := set.Write(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(a.Bytes(), b.Bytes()) {
+		t.Error("saving again changes the file")
+	}
+	// A changed weight shows in the golden output.
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := weights.Read("m", bytes.NewReader(raw), int64(len(raw)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Get("classifier.bias").Data[3] ^= 1
+	spoiled, err := readOwn(set, &Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spoiled.Close()
+	if d, err := spoiled.CheckGolden(ctx); err != nil || d == 0 {
+		t.Errorf("spoiled weights: distance %g, %v", d, err)
+	}
+}
+
+// TestSaveGraph writes a model that has no table, as an imported file's, and
+// reads it back through the graph's structure.
+func TestSaveGraph(t *testing.T) {
+	ctx := context.Background()
+	m := tiny(t, nil)
+	m.net = nil
+	m.Info.Spec, m.Info.Background = "", false
+	path := filepath.Join(t.TempDir(), "g.safetensors")
+	if err := m.Save(ctx, path, SaveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	if back.Net() != nil {
+		t.Error("a table from nowhere")
+	}
+	if d, err := back.CheckGolden(ctx); err != nil || d != 0 {
+		t.Errorf("golden distance %g, %v", d, err)
+	}
+	if name, err := back.Embedding(); err != nil || name != "head.fc.act" {
+		t.Errorf("embedding %q, %v", name, err)
+	}
+}
+
+// TestSpoiledFiles changes one thing at a time in a good file.
+func TestSpoiledFiles(t *testing.T) {
+	ctx := context.Background()
+	m := tiny(t, nil)
+	for want, spoil := range map[string]func(*weights.Set){
+		"version":        func(s *weights.Set) { s.Metadata["mobilenet.version"] = "9" },
+		"network":        func(s *weights.Set) { s.Metadata["mobilenet.spec"] = "ir_r9999999_c8" },
+		"preprocessing":  func(s *weights.Set) { s.Metadata["mobilenet.preprocess"] = "crop=99999999" },
+		"labels":         func(s *weights.Set) { s.Metadata["mobilenet.labels"] = `["a"` },
+		"3 classes":      func(s *weights.Set) { s.Metadata["mobilenet.labels"] = `["a","b"]` },
+		"spec nor":       func(s *weights.Set) { delete(s.Metadata, "mobilenet.spec") },
+		"do not fit the": func(s *weights.Set) { s.Metadata["mobilenet.spec"] = m.net.Spec() + " ir_k3_s1_e2_c8" },
+		"golden": func(s *weights.Set) {
+			s.Get("golden.output").Shape = []int{1, 3}
+			s.Get("golden.input").Shape = []int{3, 32, 32}
+		},
+		"metrics": func(s *weights.Set) { s.Metadata["mobilenet.metrics"] = "{" },
+		"nodes": func(s *weights.Set) {
+			delete(s.Metadata, "mobilenet.spec")
+			s.Metadata["mobilenet.graph"] = `{"nodes":7}`
+		},
+		"not pictures": func(s *weights.Set) { delete(s.Metadata, "mobilenet.spec"); s.Metadata["mobilenet.graph"] = bareGraph },
+		"NaN":          func(s *weights.Set) { copy(s.Get("stem.weight").Data, "\x00\x00\xc0\x7f") },
+	} {
+		set, err := m.Set(ctx, SaveOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range set.Tensors() {
+			tt.Data = bytes.Clone(tt.Data)
+		}
+		if want == "not pictures" {
+			keep, err := weights.NewSet()
+			if err != nil {
+				t.Fatal(err)
+			}
+			keep.Metadata = set.Metadata
+			set = keep
+		}
+		spoil(set)
+		set.Source.Path = "x.safetensors"
+		got, err := readOwn(set, &Options{})
+		if err == nil {
+			got.Close()
+			t.Errorf("%s: accepted", want)
+			continue
+		}
+		if msg := err.Error(); !strings.Contains(msg, want) || !strings.HasPrefix(msg, "x.safetensors: ") || strings.Contains(msg, "\n") {
+			t.Errorf("want an error about %q naming the file, got %v", want, err)
+		}
+	}
+}
+
+const bareGraph = `{"nodes":[{"name":"in","op":"input","shape":[1,8,8,3]}],"outputs":[{"Name":"out","ID":0}]}`
+
+func TestRunnerKeepsFewPrograms(t *testing.T) {
+	m := tiny(t, nil)
+	ctx := context.Background()
+	for size := 16; size < 16+4*maxPrograms; size += 2 {
+		for range 2 {
+			err := m.Run(ctx, Shape{Batch: 1, H: size, W: size + 3}, func(in []float32) error {
+				if len(in) != size*(size+3)*3 {
+					t.Errorf("input of %d", len(in))
+				}
+				return nil
+			}, func([][]float32) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(m.run.programs) > maxPrograms || len(m.run.order) != len(m.run.programs) {
+		t.Errorf("%d programs, %d in order", len(m.run.programs), len(m.run.order))
+	}
+	one := m.run.packs.Bytes()
+	if _, err := m.Program(Shape{Batch: 7, H: 32, W: 32}); err != nil {
+		t.Fatal(err)
+	}
+	if two := m.run.packs.Bytes(); two > 2*one {
+		t.Errorf("packed weights grew from %d to %d bytes with another batch size", one, two)
+	}
+}
+
+func TestTaps(t *testing.T) {
+	m := tiny(t, nil)
+	taps, err := m.Taps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := m.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range taps {
+		p, err := m.Program(Shape{Batch: 1, H: 32, W: 32, Taps: []string{name}})
+		if err != nil {
+			t.Errorf("tap %s: %v", name, err)
+			continue
+		}
+		id, _ := g.Lookup(name)
+		out := p.Graph().Outputs[0]
+		if got := p.Graph().Node(out.ID).Type.Shape; !got.Equal(g.Node(id).Type.Shape) {
+			t.Errorf("tap %s is %v, want %v", name, got, g.Node(id).Type.Shape)
+		}
+	}
+	for _, bad := range []string{"stem.weight", "nothing", "input.x"} {
+		if _, err := m.Program(Shape{Batch: 1, H: 32, W: 32, Taps: []string{bad}}); err == nil {
+			t.Errorf("tap %s was accepted", bad)
+		}
+	}
+	if _, ok := g.Node(0).Op.(graph.Input); !ok {
+		t.Error("the first node is no input")
+	}
+}
