@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/mobilenet-go/mobilenet"
+	"github.com/spf13/cobra"
+)
+
+// classified is a line of JSON of `mobilenet classify`.
+type classified struct {
+	Image       string                 `json:"image"`
+	Predictions []mobilenet.Prediction `json:"predictions"`
+	Recipe      string                 `json:"recipe"`
+	Timing      timing                 `json:"timing"`
+}
+
+type timing struct {
+	Decode     float64 `json:"decode_ms"`
+	Preprocess float64 `json:"preprocess_ms"`
+	Infer      float64 `json:"infer_ms"`
+}
+
+// failed is the line of JSON for a picture that could not be classified.
+type failed struct {
+	Image string `json:"image"`
+	Error string `json:"error"`
+}
+
+func (a *app) classify() *cobra.Command {
+	var m modelFlags
+	var top int
+	var threshold float32
+	c := &cobra.Command{
+		Use:   "classify --weights FILE IMAGE...",
+		Short: "Say what pictures show",
+		Long: `Say what pictures show: the likeliest classes of each, with their probabilities.
+
+An IMAGE is a file (JPEG, PNG, GIF, WebP, BMP, TIFF), a folder, a pattern as
+'*.jpg', or - for standard input. A picture that cannot be read is reported and
+does not stop the rest; the exit code is then 1.`,
+		Example: `  mobilenet classify --weights model.safetensors photo.jpg
+  mobilenet classify --weights model.onnx --preprocess inception --json photos/
+  curl -s https://example.org/cat.jpg | mobilenet classify --weights model.pth -`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("no picture: name a file, a folder, a pattern or - for standard input")
+			}
+			if slices.Index(args, "-") != lastIndex(args, "-") {
+				return usagef("- is given twice: standard input holds one picture")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if top < 1 {
+				return usagef("--top %d: give a number above 0", top)
+			}
+			if threshold < 0 || threshold > 1 {
+				return usagef("--threshold %v: give a probability from 0 to 1", threshold)
+			}
+			model, err := m.open(func(o *mobilenet.Options) { o.Top, o.Threshold = top, threshold })
+			if err != nil {
+				return err
+			}
+			defer model.Close()
+			a.note(model, m.weights)
+			return a.classifyAll(c.Context(), model, args)
+		},
+	}
+	m.register(c, true, true)
+	c.Flags().IntVar(&top, "top", 5, "classes to print for a picture")
+	c.Flags().Float32Var(&threshold, "threshold", 0, "leave out classes with a lower probability")
+	return c
+}
+
+func lastIndex(list []string, s string) int {
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i] == s {
+			return i
+		}
+	}
+	return -1
+}
+
+func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, args []string) error {
+	pics := a.pictures(args)
+	bars := a.progress(len(pics), "classifying")
+	defer bars.finish()
+	recipe := model.Info().Recipe
+	bad := false
+	for r := range model.ClassifyAll(ctx, slices.Values(pics)) {
+		bars.step()
+		var err error
+		switch {
+		case r.Err != nil:
+			bad = true
+			bars.clear()
+			err = a.failed(r.Name, r.Err)
+		case a.json:
+			err = a.object(classified{r.Name, r.Predictions, recipe, timing{ms(r.Timing.Decode), ms(r.Timing.Preprocess), ms(r.Timing.Infer)}})
+		default:
+			err = a.print(human(a.stdout, r))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if bad {
+		return errReported
+	}
+	return nil
+}
+
+// progress is a bar on the error stream, unless the answers go to the same
+// screen and show the progress themselves.
+func (a *app) progress(total int, what string) *progress {
+	if isTerminal(a.stdout) {
+		return newProgress(nil, total, what)
+	}
+	return newProgress(a.stderr, total, what)
+}
+
+// failed reports a picture that could not be read.
+func (a *app) failed(name string, err error) error {
+	if a.json {
+		return a.object(failed{name, clean(err.Error())})
+	}
+	a.say("%s: %v", name, err)
+	return nil
+}
+
+// human lays out the predictions of a picture.
+func human(w io.Writer, r mobilenet.Result) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, bold(w, clean(r.Name)))
+	if len(r.Predictions) == 0 {
+		b.WriteString("  no class reaches the threshold\n")
+	}
+	for _, p := range r.Predictions {
+		line := fmt.Sprintf("  %5.1f %%  ", 100*p.Score)
+		if styled(w) {
+			line += fmt.Sprintf("%-20s  ", bar(float64(p.Score)))
+		}
+		fmt.Fprintln(&b, line+clean(p.Label))
+	}
+	return b.String()
+}

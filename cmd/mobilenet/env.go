@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
+	"github.com/spf13/cobra"
+)
+
+// environment is the line of JSON of `mobilenet env`.
+type environment struct {
+	Version string `json:"version"`
+	cpu.Report
+	Build map[string]string `json:"build"` // settings of the Go tool chain that matter
+}
+
+func (a *app) env() *cobra.Command {
+	return &cobra.Command{
+		Use:   "env",
+		Short: "Show the machine, the kernels in use and the build",
+		Long: `Show the machine, the kernels in use and the build: what to put into a report of
+a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a broken one.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			e := environment{Version: version().Version, Report: cpu.NewReport(), Build: buildSettings()}
+			if e.Features == nil {
+				e.Features = []string{}
+			}
+			if a.json {
+				return a.object(e)
+			}
+			var b strings.Builder
+			fmt.Fprintf(&b, "%-12s%s\n%s", "version", e.Version, e.Report)
+			for _, k := range buildKeys {
+				if v := e.Build[k]; v != "" {
+					fmt.Fprintf(&b, "%-12s%s\n", k, v)
+				}
+			}
+			return a.print(b.String())
+		},
+	}
+}
+
+var buildKeys = []string{"CGO_ENABLED", "GOAMD64", "GOARM64", "-tags", "vcs.revision", "vcs.modified"}
+
+func buildSettings() map[string]string {
+	out := make(map[string]string)
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return out
+	}
+	for _, s := range info.Settings {
+		for _, k := range buildKeys {
+			if s.Key == k {
+				out[k] = s.Value
+			}
+		}
+	}
+	return out
+}

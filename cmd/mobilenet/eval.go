@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"time"
+
+	"github.com/mobilenet-go/mobilenet"
+	"github.com/mobilenet-go/mobilenet/eval"
+	"github.com/mobilenet-go/mobilenet/internal/format/npy"
+	"github.com/mobilenet-go/mobilenet/tensor"
+	"github.com/spf13/cobra"
+)
+
+// accuracy is the line of JSON of `mobilenet eval classify`.
+type accuracy struct {
+	N      int     `json:"n"` // pictures scored
+	Top1   float64 `json:"top1"`
+	Top5   float64 `json:"top5"`
+	Recipe string  `json:"recipe"`
+	Errors int     `json:"errors"` // pictures and rows that could not be read; not in n
+	// Seconds is wall-clock time without opening the model.
+	Seconds float64 `json:"seconds"`
+}
+
+func (a *app) eval() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "eval",
+		Short: "Measure a model on a data set",
+		Args:  unknownVerb,
+		RunE: func(c *cobra.Command, args []string) error {
+			return usagef("what to measure is missing: use mobilenet eval classify")
+		},
+	}
+	c.AddCommand(a.evalClassify())
+	return c
+}
+
+func (a *app) evalClassify() *cobra.Command {
+	var m modelFlags
+	var data, logits string
+	var crop bool
+	c := &cobra.Command{
+		Use:   "classify --weights FILE --data LABELS.csv|DIR",
+		Short: "Measure how often a model names the right class",
+		Long: `Measure how often the right class is the best answer (top-1) and among the best
+five (top-5).
+
+The data is a CSV file with rows of path and class, paths relative to the file,
+classes counted from 0 or by label; or a folder with such a labels.csv; or a
+folder with a folder of pictures for each class, named by the class's number or
+label, or as many folders as the network has classes, taken in order.
+
+A picture that cannot be read is reported, counts neither as right nor as wrong,
+and makes the exit code 1. --logits writes a row for every row of the data, in
+its order: the network's raw output, all NaN where there is none.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := m.need(); err != nil {
+				return err
+			}
+			if data == "" {
+				return usagef("no data: give --data LABELS.csv or a folder")
+			}
+			model, err := m.open(func(o *mobilenet.Options) { o.CropInput, o.Top = crop, 1 })
+			if err != nil {
+				return err
+			}
+			defer model.Close()
+			a.note(model, m.weights)
+			samples, err := eval.ReadSamples(data, model.Info().Classes, model.Labels())
+			if err != nil {
+				return err
+			}
+			return a.measure(c.Context(), model, samples, logits)
+		},
+	}
+	m.register(c, true, true)
+	c.Flags().StringVar(&data, "data", "", "CSV file of path,class, or a folder")
+	c.Flags().StringVar(&logits, "logits", "", "write the raw outputs to this NumPy file, float32 [rows, scores]")
+	c.Flags().BoolVar(&crop, "crop-input", false, "the pictures are crops of the input's size: neither resize nor crop them")
+	return c
+}
+
+// noArgs refuses arguments of verbs that take flags only.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unexpected argument %q; see %s --help", args[0], c.CommandPath())
+	}
+	return nil
+}
+
+func (a *app) measure(ctx context.Context, model *mobilenet.Classifier, samples []eval.Sample, logits string) error {
+	var file *os.File
+	if logits != "" {
+		// Made first, so that a wrong path costs no hour of work.
+		f, err := os.Create(logits)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		file = f
+	}
+	info := model.Info()
+	rows := info.Classes
+	if info.Background {
+		rows++
+	}
+	var raw []float32
+	out := accuracy{Recipe: info.Recipe}
+	var hits eval.TopK
+	bars := newProgress(a.stderr, len(samples), "evaluating")
+	start := time.Now()
+	i := 0
+	for r := range model.ClassifyAll(ctx, pictures(samples)) {
+		bars.step()
+		if r.Err != nil {
+			out.Errors++
+			bars.clear()
+			a.say("%s: %v", r.Name, r.Err)
+			r.Scores = nil
+		} else {
+			scores := r.Scores
+			if info.Background {
+				scores = scores[1:]
+			}
+			hits.Add(scores, samples[i].Class)
+		}
+		if file != nil {
+			raw = appendRow(raw, r.Scores, rows)
+		}
+		i++
+	}
+	bars.finish()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	out.N, out.Top1, out.Top5 = hits.N, hits.Top1(), hits.Top5()
+	out.Seconds = math.Round(time.Since(start).Seconds()*1e3) / 1e3
+	if file != nil {
+		if err := writeRows(file, raw, rows); err != nil {
+			return fmt.Errorf("%s: %w", logits, err)
+		}
+	}
+	if err := a.printAccuracy(out); err != nil {
+		return err
+	}
+	if out.Errors > 0 {
+		return errReported
+	}
+	return nil
+}
+
+func (a *app) printAccuracy(r accuracy) error {
+	if a.json {
+		return a.object(r)
+	}
+	rate := ""
+	if r.Seconds > 0 {
+		rate = fmt.Sprintf(", %.1f a second", float64(r.N)/r.Seconds)
+	}
+	return a.print(fmt.Sprintf("top-1   %.2f %%\ntop-5   %.2f %%\nphotos  %d in %.1f s%s, %d unreadable\nrecipe  %s\n",
+		100*r.Top1, 100*r.Top5, r.N, r.Seconds, rate, r.Errors, r.Recipe))
+}
+
+func pictures(samples []eval.Sample) func(func(mobilenet.Picture) bool) {
+	return func(yield func(mobilenet.Picture) bool) {
+		for _, s := range samples {
+			p := mobilenet.Picture{Name: s.Path, Open: func() (io.ReadCloser, error) {
+				if s.Err != nil {
+					return nil, s.Err
+				}
+				return file(s.Path).Open()
+			}}
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// appendRow adds a picture's scores, or NaNs in their place.
+func appendRow(raw, scores []float32, rows int) []float32 {
+	if scores != nil {
+		return append(raw, scores...)
+	}
+	for range rows {
+		raw = append(raw, float32(math.NaN()))
+	}
+	return raw
+}
+
+func writeRows(f *os.File, raw []float32, rows int) error {
+	if err := npy.WriteFloat32(f, tensor.Shape{len(raw) / rows, rows}, raw); err != nil {
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/mobilenet-go/mobilenet"
+	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
+	"github.com/mobilenet-go/mobilenet/internal/engine"
+	"github.com/mobilenet-go/mobilenet/transform"
+	"github.com/mobilenet-go/mobilenet/weights"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// netFlags choose a network's table.
+type netFlags struct {
+	arch.Options
+}
+
+func (n *netFlags) register(f *pflag.FlagSet) {
+	f.Float64Var(&n.Width, "width", 0, "multiplier of the numbers of channels (default 1)")
+	f.IntVar(&n.Resolution, "resolution", 0, "side of the input picture (default 224)")
+	f.IntVar(&n.Classes, "classes", 0, "number of classes (default the dialect's)")
+	f.StringVar(&n.Dialect, "dialect", "", "whose way of building the network (default the network's usual)")
+	f.IntVar(&n.OutputStride, "output-stride", 0, "32, 16 or 8 (default 32)")
+}
+
+// net makes the network that a name or a spec line and the flags say.
+func (n *netFlags) net(model string) (*arch.Net, error) {
+	var net *arch.Net
+	var err error
+	if isSpec(model) {
+		if n.Options != (arch.Options{}) {
+			return nil, usagef("a spec says everything itself: write width=, res=, classes=, dialect= or os= into it")
+		}
+		net, err = arch.ParseSpec(model)
+	} else {
+		net, err = arch.New(model, n.Options)
+	}
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return net, nil
+}
+
+// isSpec tells a line that describes a network from a network's name.
+func isSpec(s string) bool { return strings.ContainsAny(s, " =,\n\t") }
+
+// modelFlags choose and open a model.
+type modelFlags struct {
+	netFlags
+	model, weights, names, preprocess, labels string
+	threads                                   int
+	kernels                                   string
+}
+
+// register declares the flags. A verb that names the weights in an argument
+// has no flag for them; one that does not run them has none for how.
+func (m *modelFlags) register(c *cobra.Command, weightsFlag, runs bool) {
+	f := c.Flags()
+	m.netFlags.register(f)
+	f.StringVar(&m.model, "model", "", "the network, for weights that do not say: a name as mobilenet_v2, or a spec line")
+	if weightsFlag {
+		f.StringVar(&m.weights, "weights", "", "file with the weights: safetensors, PyTorch, TFLite or ONNX")
+	}
+	f.StringVar(&m.names, "names", "", "JSON file with the names of the weights, if they are no published network's")
+	f.StringVar(&m.preprocess, "preprocess", "", "how pictures become input: a name or key=value,... (default the file's)")
+	f.StringVar(&m.labels, "labels", "", "file with the classes' names: text, one a line, or JSON (default the file's)")
+	if runs {
+		registerRun(f, &m.threads, &m.kernels)
+	}
+}
+
+func registerRun(f *pflag.FlagSet, threads *int, kernels *string) {
+	f.IntVar(threads, "threads", 0, "processors to use (default all)")
+	f.StringVar(kernels, "kernels", "", "arithmetic: ref, slow and obviously right, or go (default the fastest)")
+}
+
+// options checks the flags and reads the files they name.
+func (m *modelFlags) options() (*mobilenet.Options, error) {
+	opt := &mobilenet.Options{Threads: m.threads, Kernels: m.kernels, Preprocess: m.preprocess}
+	if m.threads < 0 {
+		return nil, usagef("--threads %d: give a number above 0", m.threads)
+	}
+	if m.kernels != "" && cpu.Rung(m.kernels) < 0 {
+		return nil, usagef("unknown kernels %q%s: use ref or go", m.kernels, didYouMean(m.kernels, cpu.Rungs()))
+	}
+	if m.preprocess != "" {
+		if _, err := transform.Parse(m.preprocess, 0); err != nil {
+			return nil, usagef("--preprocess: %w", err)
+		}
+	}
+	switch {
+	case m.model != "":
+		net, err := m.net(m.model)
+		if err != nil {
+			return nil, err
+		}
+		opt.Net = net
+	case m.Options != (arch.Options{}):
+		return nil, usagef("--width, --resolution, --classes, --dialect and --output-stride change a network: name it with --model")
+	case m.names != "":
+		return nil, usagef("--names gives the names of a network's weights: name it with --model")
+	}
+	if m.names != "" {
+		f, err := os.Open(m.names)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if opt.Names, err = weights.ReadNameMap(f); err != nil {
+			return nil, fileError(m.names, err)
+		}
+	}
+	if m.labels != "" {
+		var err error
+		if opt.Labels, err = engine.OpenLabels(m.labels); err != nil {
+			return nil, err
+		}
+	}
+	return opt, nil
+}
+
+// need says what to do when there are no weights.
+func (m *modelFlags) need() error {
+	if m.weights != "" {
+		return nil
+	}
+	if m.model == "" {
+		return usagef("no weights: give --weights FILE (safetensors, PyTorch, TFLite or ONNX)")
+	}
+	net, err := m.net(m.model)
+	if err != nil {
+		return err
+	}
+	return usagef("no weights for %s: give --weights FILE", net.Name)
+}
+
+// open opens the model for classifying.
+func (m *modelFlags) open(change func(*mobilenet.Options)) (*mobilenet.Classifier, error) {
+	if err := m.need(); err != nil {
+		return nil, err
+	}
+	opt, err := m.options()
+	if err != nil {
+		return nil, err
+	}
+	if change != nil {
+		change(opt)
+	}
+	return mobilenet.Open(m.weights, opt)
+}
+
+// note tells a person what was assumed about a model.
+func (a *app) note(c *mobilenet.Classifier, file string) {
+	if a.json {
+		return
+	}
+	info := c.Info()
+	for _, n := range info.Notes {
+		a.say("note: %s: %s", file, n)
+	}
+	if info.RecipeGuessed {
+		a.say("note: %s says nothing about preprocessing: using %s; --preprocess changes it", file, info.Recipe)
+	}
+}
