@@ -1,0 +1,352 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mobilenet-go/mobilenet/internal/format/onnx"
+	"github.com/mobilenet-go/mobilenet/internal/format/tflite"
+	"github.com/mobilenet-go/mobilenet/tensor"
+	"github.com/mobilenet-go/mobilenet/weights"
+)
+
+// Inspection is what a model file holds and what this program makes of it.
+type Inspection struct {
+	File    string `json:"file"`
+	Format  string `json:"format"`
+	Bytes   int64  `json:"bytes"`
+	SHA256  string `json:"sha256"`
+	Runs    bool   `json:"runs"`              // the file can be opened for classifying
+	Problem string `json:"problem,omitempty"` // why it cannot
+
+	Network *InspectedNet `json:"network,omitempty"` // where Runs
+	Bind    *BindReport   `json:"bind,omitempty"`    // for checkpoints of a known network
+
+	Inputs    []InspectedValue `json:"inputs,omitempty"`    // of TFLite and ONNX graphs
+	Outputs   []InspectedValue `json:"outputs,omitempty"`   // the same
+	Operators []OperatorCount  `json:"operators,omitempty"` // the same, most frequent first
+
+	Metadata map[string]string `json:"metadata,omitempty"`
+	Tensors  []InspectedTensor `json:"tensors"` // what is stored: weights and constants
+}
+
+// InspectedNet is the network that a file's weights make.
+type InspectedNet struct {
+	Name              string             `json:"name"`
+	Dialect           string             `json:"dialect,omitempty"`
+	Spec              string             `json:"spec,omitempty"`
+	Height            int                `json:"height"`
+	Width             int                `json:"width"`
+	Classes           int                `json:"classes"`
+	Background        bool               `json:"background"`
+	Probabilities     bool               `json:"probabilities"`
+	Params            int64              `json:"params"`
+	Preprocess        string             `json:"preprocess"`
+	PreprocessGuessed bool               `json:"preprocess_guessed"`
+	Labels            []string           `json:"labels,omitempty"` // the first few
+	LabelCount        int                `json:"label_count"`
+	License           string             `json:"license,omitempty"`
+	Source            string             `json:"source,omitempty"`
+	Metrics           map[string]float64 `json:"metrics,omitempty"`
+	Notes             []string           `json:"notes,omitempty"`
+}
+
+// BindReport is how a checkpoint's tensors met the network's variables.
+type BindReport struct {
+	Applied    int      `json:"applied"`
+	Missing    []string `json:"missing"`
+	Mismatched []string `json:"mismatched"`
+	Unused     []string `json:"unused"`
+	Ignored    []string `json:"ignored"`
+}
+
+// InspectedTensor is a stored tensor.
+type InspectedTensor struct {
+	Name  string `json:"name"`
+	DType string `json:"dtype"`
+	Shape []int  `json:"shape"`
+	Bytes int64  `json:"bytes"`
+}
+
+// InspectedValue is an input or output of a graph. An extent of -1 is open.
+type InspectedValue struct {
+	Name      string  `json:"name"`
+	DType     string  `json:"dtype"`
+	Shape     []int   `json:"shape"`
+	Scale     float32 `json:"scale,omitempty"` // of quantized values
+	ZeroPoint int64   `json:"zero_point,omitempty"`
+}
+
+// OperatorCount is how often an operator occurs.
+type OperatorCount struct {
+	Op    string `json:"op"`
+	Count int    `json:"count"`
+}
+
+// someLabels is the number of labels an Inspection shows.
+const someLabels = 5
+
+// Inspect reads a model file of any known format and describes it. The error
+// is about the file itself; a well-formed file that cannot be run has a
+// Problem.
+func Inspect(path string, opt *Options) (*Inspection, error) {
+	if opt == nil {
+		opt = &Options{}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	format := weights.Sniff(f, st.Size())
+	s := &Inspection{File: path, Format: format.String(), Bytes: st.Size(), Tensors: []InspectedTensor{}}
+	var m *Model
+	switch format {
+	case weights.TFLite, weights.ONNX:
+		if err := s.graph(path, format, f, opt); err != nil {
+			return nil, err
+		}
+		m, err = Read(path, f, st.Size(), opt)
+	case weights.HDF5:
+		_, err = Read(path, f, st.Size(), opt)
+		return nil, err
+	default:
+		set, readErr := weights.Read(path, f, st.Size(), &weights.Options{Limits: opt.Weights})
+		if readErr != nil {
+			return nil, withFormats(readErr)
+		}
+		s.set(set)
+		if isOwn(set) {
+			m, err = readOwn(set, opt)
+		} else {
+			m, err = FromSet(set, opt)
+			s.Bind = report(set, m, opt)
+		}
+	}
+	if err != nil {
+		s.Problem = strings.TrimPrefix(err.Error(), path+": ")
+	} else {
+		s.network(m)
+		m.Close()
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(f, 0, st.Size())); err != nil {
+		return nil, err
+	}
+	s.SHA256 = hex.EncodeToString(h.Sum(nil))
+	return s, nil
+}
+
+// withFormats adds to the refusal of a format what to use instead.
+func withFormats(err error) error {
+	var unsupported *weights.UnsupportedFormatError
+	if errors.As(err, &unsupported) {
+		return fmt.Errorf("%w: use safetensors, PyTorch, TFLite or ONNX", err)
+	}
+	return err
+}
+
+func (s *Inspection) network(m *Model) {
+	i := &m.Info
+	s.Runs = true
+	s.Network = &InspectedNet{
+		Name: i.Name, Dialect: i.Dialect, Spec: i.Spec, Height: i.H, Width: i.W, Classes: i.Classes(),
+		Background: i.Background, Probabilities: i.Probabilities, Params: i.Params,
+		Preprocess: i.Recipe.String(), PreprocessGuessed: i.RecipeGuessed,
+		Labels: i.Labels[:min(len(i.Labels), someLabels)], LabelCount: len(i.Labels),
+		License: i.License, Source: i.Source, Metrics: i.Metrics, Notes: i.Notes,
+	}
+}
+
+// set describes a checkpoint's tensors.
+func (s *Inspection) set(set *weights.Set) {
+	s.Metadata = set.Metadata
+	for _, t := range set.Tensors() {
+		s.add(t.Name, t.DType.String(), t.Shape, len(t.Data))
+	}
+}
+
+func (s *Inspection) add(name, dtype string, shape []int, bytes int) {
+	s.Tensors = append(s.Tensors, InspectedTensor{name, dtype, list(shape), int64(bytes)})
+}
+
+// list is never nil, so that a scalar's shape is [] in JSON.
+func list(shape []int) []int { return append([]int{}, shape...) }
+
+// report tells how a set's tensors met a network: the one found, or, where the
+// weights do not fit, the one the options name.
+func report(set *weights.Set, m *Model, opt *Options) *BindReport {
+	var r *weights.Report
+	switch {
+	case m != nil:
+		r = m.Report
+	case opt.Net != nil:
+		scheme := "canonical"
+		if opt.Names == nil {
+			scheme = schemeFor(opt.Net, set)
+		}
+		want, err := wanted(opt.Net, scheme)
+		if err != nil {
+			return nil
+		}
+		_, r, _ = weights.Bind(want, set, opt.Names, nil)
+	}
+	if r == nil {
+		return nil
+	}
+	out := &BindReport{Applied: len(r.Applied), Missing: []string{}, Mismatched: []string{}, Unused: []string{}, Ignored: append([]string{}, r.Ignored...)}
+	for _, t := range r.Missing {
+		out.Missing = append(out.Missing, t.Source)
+	}
+	for _, t := range r.Mismatched {
+		out.Mismatched = append(out.Mismatched, fmt.Sprintf("%s: want %v, got %v", t.Source, t.Want, t.Got))
+	}
+	for _, t := range r.Unused {
+		out.Unused = append(out.Unused, t.Source)
+	}
+	return out
+}
+
+// graph describes a TFLite or ONNX file.
+func (s *Inspection) graph(path string, format weights.Format, r io.ReaderAt, opt *Options) error {
+	data, err := readWhole(path, r, s.Bytes, opt)
+	if err != nil {
+		return err
+	}
+	ops := make(map[string]int)
+	if format == weights.TFLite {
+		err = s.tflite(data, ops)
+	} else {
+		err = s.onnx(data, ops)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for op, n := range ops {
+		s.Operators = append(s.Operators, OperatorCount{op, n})
+	}
+	slices.SortFunc(s.Operators, func(a, b OperatorCount) int {
+		if a.Count != b.Count {
+			return b.Count - a.Count
+		}
+		return strings.Compare(a.Op, b.Op)
+	})
+	return nil
+}
+
+func (s *Inspection) tflite(data []byte, ops map[string]int) error {
+	f, err := tflite.Parse(data, tflite.Limits{})
+	if err != nil {
+		return err
+	}
+	s.Metadata = map[string]string{"schema_version": strconv.Itoa(f.Version)}
+	if f.Description != "" {
+		s.Metadata["description"] = f.Description
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Metadata)) {
+		s.Metadata["metadata."+name] = fmt.Sprintf("%d bytes", len(f.Metadata[name]))
+	}
+	for i := range f.Subgraphs {
+		g := &f.Subgraphs[i]
+		for j := range g.Tensors {
+			if t := &g.Tensors[j]; len(t.Data) > 0 {
+				s.add(t.Name, t.Type.String(), t.Shape, len(t.Data))
+			}
+		}
+		for j := range g.Operators {
+			ops[g.Operators[j].Name()]++
+		}
+		if i > 0 {
+			continue
+		}
+		s.Inputs, s.Outputs = tfliteValues(g, g.Inputs), tfliteValues(g, g.Outputs)
+	}
+	return nil
+}
+
+func tfliteValues(g *tflite.Subgraph, ids []int) []InspectedValue {
+	var out []InspectedValue
+	for _, id := range ids {
+		if id < 0 || id >= len(g.Tensors) {
+			continue
+		}
+		t := &g.Tensors[id]
+		v := InspectedValue{Name: t.Name, DType: t.Type.String(), Shape: list(t.Shape)}
+		if len(t.Signature) > 0 {
+			v.Shape = list(t.Signature)
+		}
+		if q := t.Quant; q != nil && len(q.Scale) == 1 && len(q.ZeroPoint) <= 1 {
+			v.Scale = q.Scale[0]
+			if len(q.ZeroPoint) == 1 {
+				v.ZeroPoint = q.ZeroPoint[0]
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (s *Inspection) onnx(data []byte, ops map[string]int) error {
+	f, err := onnx.Parse(data, onnx.Limits{})
+	if err != nil {
+		return err
+	}
+	s.Metadata = map[string]string{"ir_version": strconv.FormatInt(f.IRVersion, 10)}
+	if f.Producer != "" {
+		s.Metadata["producer"] = strings.TrimSpace(f.Producer + " " + f.ProducerVersion)
+	}
+	for domain, v := range f.Opset {
+		if domain == "" {
+			domain = "ai.onnx"
+		}
+		s.Metadata["opset."+domain] = strconv.FormatInt(v, 10)
+	}
+	for k, v := range f.Metadata {
+		s.Metadata["metadata."+k] = v
+	}
+	stored := make(map[string]bool)
+	for _, t := range f.Graph.Initializers {
+		stored[t.Name] = true
+		s.add(t.Name, t.DType.String(), t.Shape, len(t.Data))
+	}
+	for i := range f.Graph.Nodes {
+		n := &f.Graph.Nodes[i]
+		op := n.OpType
+		if n.Domain != "" && n.Domain != "ai.onnx" {
+			op = n.Domain + "." + op
+		}
+		ops[op]++
+	}
+	for _, v := range f.Graph.Inputs {
+		if !stored[v.Name] {
+			s.Inputs = append(s.Inputs, onnxValue(v))
+		}
+	}
+	for _, v := range f.Graph.Outputs {
+		s.Outputs = append(s.Outputs, onnxValue(v))
+	}
+	return nil
+}
+
+func onnxValue(v onnx.ValueInfo) InspectedValue {
+	dtype := "other"
+	if v.DType != tensor.Invalid {
+		dtype = v.DType.String()
+	}
+	return InspectedValue{Name: v.Name, DType: dtype, Shape: list(v.Shape)}
+}

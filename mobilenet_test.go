@@ -1,0 +1,285 @@
+package mobilenet_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/fstest"
+
+	"github.com/mobilenet-go/mobilenet"
+	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/testkit"
+	"github.com/mobilenet-go/mobilenet/tensor"
+	"github.com/mobilenet-go/mobilenet/weights"
+)
+
+// generated writes a checkpoint with generated weights for a small network and
+// returns its file.
+func generated(t testing.TB, classes int) (string, *arch.Net) {
+	t.Helper()
+	net, err := arch.New("mobilenet_v3_small", arch.Options{Width: 0.35, Resolution: 48, Classes: classes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := net.Graph(1, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Fill(g)
+	names, err := net.Tensors("torchvision")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := weights.NewSet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		id, _ := g.Lookup(n.Canonical)
+		if err := set.Add(tensor.FromFloat32(n.Published, n.Stored, g.Node(id).Value.Data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "generated.safetensors")
+	if err := set.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	return path, net
+}
+
+func open(t testing.TB, opt *mobilenet.Options) *mobilenet.Classifier {
+	t.Helper()
+	path, _ := generated(t, 10)
+	if opt == nil {
+		opt = &mobilenet.Options{}
+	}
+	if opt.Preprocess == "" {
+		opt.Preprocess = "torchvision,crop=48,resize=55"
+	}
+	c, err := mobilenet.Open(path, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// picture draws stripes that depend on the seed.
+func picture(seed, w, h int) image.Image {
+	m := image.NewRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			m.SetRGBA(x, y, color.RGBA{byte(x * seed), byte(y*5 + seed*40), byte((x + y) * 3), 255})
+		}
+	}
+	return m
+}
+
+func encoded(t testing.TB, m image.Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestClassify(t *testing.T) {
+	labels := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}
+	c := open(t, &mobilenet.Options{Labels: labels, Top: -1})
+	ctx := context.Background()
+	preds, err := c.Classify(ctx, bytes.NewReader(encoded(t, picture(1, 90, 60))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(preds) != 10 {
+		t.Fatalf("%d predictions", len(preds))
+	}
+	sum := float32(0)
+	for i, p := range preds {
+		sum += p.Score
+		if p.Label != labels[p.Class] || (i > 0 && p.Score > preds[i-1].Score) {
+			t.Errorf("place %d: %+v", i, p)
+		}
+	}
+	if sum < 0.9999 || sum > 1.0001 {
+		t.Errorf("probabilities add up to %v", sum)
+	}
+	same, err := c.ClassifyImage(ctx, picture(1, 90, 60))
+	if err != nil || !slices.Equal(same, preds) {
+		t.Errorf("the decoded picture gives %v, %v", same, err)
+	}
+}
+
+func TestTopAndThreshold(t *testing.T) {
+	ctx := context.Background()
+	all, err := open(t, &mobilenet.Options{Top: -1}).ClassifyImage(ctx, picture(2, 50, 50))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []struct {
+		opt  mobilenet.Options
+		want int
+	}{{mobilenet.Options{}, 5}, {mobilenet.Options{Top: 3}, 3}, {mobilenet.Options{Top: -1, Threshold: all[1].Score}, 2}, {mobilenet.Options{Threshold: 2}, 0}} {
+		got, err := open(t, &o.opt).ClassifyImage(ctx, picture(2, 50, 50))
+		if err != nil || len(got) != o.want || !slices.Equal(got, all[:o.want]) {
+			t.Errorf("%+v: %v, %v", o.opt, got, err)
+		}
+	}
+}
+
+func TestBatchEqualsSingles(t *testing.T) {
+	ctx := context.Background()
+	var pictures []image.Image
+	for i := range 9 {
+		pictures = append(pictures, picture(i, 60+7*i, 80-3*i))
+	}
+	c := open(t, &mobilenet.Options{Top: -1})
+	batch, err := c.ClassifyBatch(ctx, pictures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range pictures {
+		one, err := c.ClassifyImage(ctx, p)
+		if err != nil || !slices.Equal(one, batch[i]) {
+			t.Errorf("picture %d alone: %v, in the batch %v, %v", i, one, batch[i], err)
+		}
+	}
+	if _, err := c.ClassifyBatch(ctx, append(pictures, image.NewRGBA(image.Rectangle{}))); err == nil {
+		t.Error("an empty picture was accepted")
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := c.ClassifyBatch(cancelled, pictures); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestClassifyFS(t *testing.T) {
+	fsys := fstest.MapFS{"notes.txt": {Data: []byte("no picture")}, "sub/broken.jpg": {Data: []byte("\xff\xd8\xff broken")}}
+	for i := range 12 {
+		fsys[fmt.Sprintf("sub/p%02d.PNG", i)] = &fstest.MapFile{Data: encoded(t, picture(i, 64, 64))}
+	}
+	ctx := context.Background()
+	for _, threads := range []int{1, 4} {
+		c := open(t, &mobilenet.Options{Threads: threads})
+		var names []string
+		for r := range c.ClassifyFS(ctx, fsys) {
+			names = append(names, r.Name)
+			if broken := r.Name == "sub/broken.jpg"; broken != (r.Err != nil) || broken != (r.Predictions == nil) {
+				t.Errorf("%s: %v, %v", r.Name, r.Predictions, r.Err)
+			}
+		}
+		if len(names) != 13 || !slices.IsSorted(names) {
+			t.Errorf("%d threads: %v", threads, names)
+		}
+		// A consumer may stop early.
+		for range c.ClassifyFS(ctx, fsys, "sub") {
+			break
+		}
+		var missing []error
+		for r := range c.ClassifyFS(ctx, fsys, "nowhere", "notes.txt") {
+			missing = append(missing, r.Err)
+		}
+		if len(missing) != 2 || !errors.Is(missing[0], fs.ErrNotExist) || missing[1] == nil {
+			t.Errorf("a missing root gives %v", missing)
+		}
+	}
+}
+
+func TestClassifyAllStopsWhenCancelled(t *testing.T) {
+	c := open(t, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	data := encoded(t, picture(3, 50, 50))
+	endless := func(yield func(mobilenet.Picture) bool) {
+		for yield(mobilenet.Picture{Name: "x", Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}) {
+		}
+	}
+	n := 0
+	for range c.ClassifyAll(ctx, endless) {
+		if n++; n == 5 {
+			cancel()
+		}
+	}
+	if n < 5 || n > 6 {
+		t.Errorf("%d results", n)
+	}
+}
+
+func TestFeatures(t *testing.T) {
+	c := open(t, nil)
+	ctx := context.Background()
+	names, err := c.FeatureNames()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := encoded(t, picture(4, 70, 50))
+	got, err := c.Features(ctx, bytes.NewReader(data), names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Asked for one at a time they are the same, whatever is fused around.
+	for i := 0; i < len(names); i += 17 {
+		one, err := c.Features(ctx, bytes.NewReader(data), names[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j, v := range one[0].Data {
+			if d := v - got[i].Data[j]; d > 1e-4 || d < -1e-4 {
+				t.Errorf("%s differs at %d: %g and %g", names[i], j, v, got[i].Data[j])
+				break
+			}
+		}
+	}
+	vec, err := c.Embed(ctx, bytes.NewReader(data))
+	if err != nil || len(vec) != 360 {
+		t.Errorf("embedding of %d, %v", len(vec), err)
+	}
+	for _, bad := range [][]string{nil, {"logits", "logits"}, {"nothing"}} {
+		if _, err := c.Features(ctx, bytes.NewReader(data), bad...); err == nil {
+			t.Errorf("features %v were accepted", bad)
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	path, net := generated(t, 10)
+	for name, opt := range map[string]*mobilenet.Options{
+		"recipe":  {Preprocess: "crop=0"},
+		"labels":  {Labels: []string{"only one"}},
+		"threads": {Threads: -1},
+	} {
+		if c, err := mobilenet.Open(path, opt); err == nil {
+			c.Close()
+			t.Errorf("%s was accepted", name)
+		}
+	}
+	other, err := arch.New("mobilenet_v2", arch.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mobilenet.Open(path, &mobilenet.Options{Net: other}); err == nil {
+		t.Error("another network was accepted")
+	}
+	if _, err := mobilenet.Open(filepath.Join(t.TempDir(), "none"), nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	c, err := mobilenet.Open(path, &mobilenet.Options{Net: net})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if i := c.Info(); i.Height != 48 || i.Classes != 10 || i.Recipe != "resize=55,crop=48,filter=bilinear,range=imagenet" || !i.RecipeGuessed {
+		t.Errorf("info %+v", i)
+	}
+}
