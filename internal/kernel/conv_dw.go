@@ -5,6 +5,10 @@ package kernel
 // meets the edge is copied into scratch first, with zeros around it, so that
 // there is one arithmetic for all.
 
+// dwTaskWork is the multiply-adds aimed at in a task. They cost twice those of
+// a product, and a small picture has few rows.
+const dwTaskWork = taskWork / 4
+
 // dwPlan says how a shape is divided and which tile serves it.
 type dwPlan struct {
 	tile      int // outputs of a tile
@@ -29,17 +33,22 @@ func planDepthwise(s *ConvShape) dwPlan {
 		p = dwPlan{tile: 2, cols: 7, phase: 1, perKernel: 5}
 	}
 	rows := s.N * s.OH
-	p.rows = min(max(taskWork/max(s.OW*s.C*s.KH*s.KW, 1), 1), max(rows, 1))
+	p.rows = min(max(dwTaskWork/max(s.OW*s.C*s.KH*s.KW, 1), 1), max(rows, 1))
 	p.rows = ceilDiv(rows, max(ceilDiv(rows, p.rows), 1))
 	return p
 }
 
+// acceptDepthwise takes the shapes of the k x k tile with a stride, or with k 0
+// those that no tile serves.
 func acceptDepthwise(k, stride int) func(s *ConvShape) bool {
 	return func(s *ConvShape) bool {
 		if s.Groups != s.C || s.O != s.C || s.HasScale || s.XBlock != 16 || s.YBlock != 16 || s.C == 0 {
 			return false
 		}
-		return k == 0 || s.KH == k && s.KW == k && s.StrideW == stride && (stride == 1 || s.DilationW == 1)
+		if k == 0 {
+			return planDepthwise(s).tile == 1
+		}
+		return s.KH == k && s.KW == k && s.StrideW == stride && (stride == 1 || s.DilationW == 1)
 	}
 }
 

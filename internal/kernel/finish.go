@@ -45,14 +45,11 @@ func biasAct(act *Act, x, bias, y []float32) {
 			y[i] = max(x[i]+bias[i], 0)
 		}
 	case ref.ReLU6:
-		// Positive floats are ordered like their bits, negative ones are
-		// negative as integers: a quarter cheaper than min and max of floats,
-		// which remain for the case that there was a NaN.
 		var nan float32
 		for i := range y {
 			v := x[i] + bias[i]
 			nan += v
-			y[i] = math.Float32frombits(uint32(min(max(int32(math.Float32bits(v)), 0), sixBits)))
+			y[i] = clamp6(v)
 		}
 		if nan != nan {
 			for i := range y {
@@ -62,7 +59,7 @@ func biasAct(act *Act, x, bias, y []float32) {
 	case ref.HSwish:
 		for i := range y {
 			v := x[i] + bias[i]
-			y[i] = v * min(max(v+3, 0), 6) * a
+			y[i] = v * clamp6(v+3) * a
 		}
 	default:
 		for i := range y {
@@ -70,6 +67,13 @@ func biasAct(act *Act, x, bias, y []float32) {
 		}
 		activate(Act{Kind: act.Kind, A: a, B: b}, y, y)
 	}
+}
+
+// clamp6 is min(max(v, 0), 6) of anything but a NaN, a quarter cheaper than
+// with floats: the positive ones are ordered like their bits, the negative ones
+// are negative as integers. A NaN is lost, so the caller must see to it.
+func clamp6(v float32) float32 {
+	return math.Float32frombits(uint32(min(max(int32(math.Float32bits(v)), 0), sixBits)))
 }
 
 const sixBits = 0x40c00000 // of float32(6)
@@ -95,7 +99,7 @@ func activate(act Act, x, y []float32) {
 		}
 	case ref.HSwish:
 		for i, v := range x {
-			y[i] = v * min(max(v+3, 0), 6) * a
+			y[i] = v * clamp6(v+3) * a
 		}
 	case ref.HSigmoid:
 		for i, v := range x {

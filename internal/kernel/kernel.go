@@ -46,8 +46,8 @@ type ConvKernel struct {
 	Available func() bool
 	Accepts   func(s *ConvShape) bool
 	// PackedLen is the length of the packed weights, Pack their making from
-	// [O,C/Groups,KH,KW]. Both depend on O, C, KH, KW and Groups only, so one
-	// packing serves every batch and picture size the kernel accepts.
+	// [O,C/Groups,KH,KW]. Neither depends on the batch, the size of the
+	// picture or its layout, so one packing serves a layer at all of them.
 	PackedLen func(s *ConvShape) int
 	Pack      func(s *ConvShape, oihw, dst []float32)
 	// Tasks is the number of independent pieces, ScratchLen the scratch each
