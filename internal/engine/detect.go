@@ -54,7 +54,7 @@ func Detect(set *weights.Set) (*Detected, error) {
 				}
 			}
 			if missing > 0 {
-				if missing < closestMissing {
+				if missing < closestMissing && missing < len(want) {
 					closest, closestMissing = fmt.Sprintf("%s of %s misses %d of %d tensors", name, d.dialect, missing, len(want)), missing
 				}
 				continue

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -54,11 +53,7 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Model, error) 
 	}
 	set, err := weights.Read(name, r, size, &weights.Options{Limits: opt.Weights})
 	if err != nil {
-		var unsupported *weights.UnsupportedFormatError
-		if errors.As(err, &unsupported) {
-			return nil, fmt.Errorf("%w: use safetensors, PyTorch, TFLite or ONNX", err)
-		}
-		return nil, err
+		return nil, withFormats(err)
 	}
 	if isOwn(set) {
 		return readOwn(set, opt)
@@ -70,19 +65,12 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Model, error) 
 const maxImported = 1 << 30
 
 func readImported(name string, format weights.Format, r io.ReaderAt, size int64, opt *Options) (*Model, error) {
-	limit := opt.Weights.MaxFileBytes
-	if limit <= 0 {
-		limit = maxImported
-	}
-	if size > limit {
-		return nil, fmt.Errorf("%s: %d bytes are over the limit of %d", name, size, limit)
-	}
 	if opt.Net != nil {
 		return nil, fmt.Errorf("%s: a %v file carries its own network: leave out --model", name, format)
 	}
-	data := make([]byte, size)
-	if _, err := io.ReadFull(io.NewSectionReader(r, 0, size), data); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	data, err := readWhole(name, r, size, opt)
+	if err != nil {
+		return nil, err
 	}
 	im, err := imported(format, data)
 	if err != nil {
@@ -115,6 +103,21 @@ func readImported(name string, format weights.Format, r io.ReaderAt, size int64,
 	}
 	m := newModel(info, opt, im.Build)
 	return m, m.check()
+}
+
+func readWhole(name string, r io.ReaderAt, size int64, opt *Options) ([]byte, error) {
+	limit := opt.Weights.MaxFileBytes
+	if limit <= 0 {
+		limit = maxImported
+	}
+	if size > limit {
+		return nil, fmt.Errorf("%s: %d bytes are over the limit of %d", name, size, limit)
+	}
+	data := make([]byte, size)
+	if _, err := io.ReadFull(io.NewSectionReader(r, 0, size), data); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return data, nil
 }
 
 func imported(format weights.Format, data []byte) (*importer.Imported, error) {
@@ -244,6 +247,11 @@ func (m *Model) check() error {
 	}
 	if len(g.Outputs) == 0 {
 		return fmt.Errorf("%s: the network has no output", m.Info.Path)
+	}
+	if m.Info.Params == 0 {
+		for _, id := range g.Variables() {
+			m.Info.Params += int64(g.Node(id).Type.Shape.Len())
+		}
 	}
 	if r := m.Info.Recipe; r.Width != m.Info.W || r.Height != m.Info.H {
 		return fmt.Errorf("%s: the preprocessing makes pictures of %d x %d, the network takes %d x %d: change crop in --preprocess", m.Info.Path, r.Height, r.Width, m.Info.H, m.Info.W)
