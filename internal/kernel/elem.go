@@ -187,11 +187,13 @@ func runSoftmax(a *Softmax, task int, _ []float32) {
 			top = max(top, v)
 		}
 		sum := 0.0
-		for _, v := range x {
-			sum += exp(float64(v) - float64(top))
-		}
 		for i, v := range x {
-			y[i] = float32(exp(float64(v)-float64(top)) / sum)
+			y[i] = exp(v - top)
+			sum += float64(y[i])
+		}
+		scale := float32(1 / sum)
+		for i := range y {
+			y[i] *= scale
 		}
 	}
 }

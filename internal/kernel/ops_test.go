@@ -51,7 +51,7 @@ func checkActivation(t *testing.T, a kernel.Activation) {
 		}
 		for i, v := range y {
 			w := want[i]
-			if v != w && !(math.Abs(float64(v-w)) <= 3e-7*math.Abs(float64(w))+1e-37) && !(v != v && w != w) {
+			if v != w && !(math.Abs(float64(v-w)) <= 5e-7*math.Abs(float64(w))+1e-34) && !(v != v && w != w) {
 				t.Errorf("%s kind %d: act(%v) = %v, want %v", k.Name, a.Act.Kind, a.X[i], v, w)
 			}
 		}
