@@ -40,6 +40,7 @@ type build struct {
 	g     graph.Graph
 	n     int // batch
 	h, w  int
+	at    int  // the operator being imported, by its place in the file
 	first bool // the walk at the declared size, which notes global pooling
 	mixed bool // the batch axis was lost on the way
 

@@ -61,9 +61,10 @@ type Imported struct {
 	SingleBatch bool
 
 	src source
-	// global marks the pooling operators whose window is the whole map at the
-	// declared size. They pool the whole map at any size.
-	global map[string]bool
+	// global marks the pooling operators, by their place in the file, whose
+	// window is the whole map at the declared size. They pool the whole map at
+	// any size.
+	global map[int]bool
 
 	mu     sync.Mutex
 	arrays map[arrayKey]*graph.Array
@@ -97,7 +98,7 @@ const (
 // finish builds the network once as declared, which finds everything that is
 // not supported, and fills in what is known of it.
 func (m *Imported) finish() (*Imported, error) {
-	m.global = map[string]bool{}
+	m.global = map[int]bool{}
 	m.arrays = map[arrayKey]*graph.Array{}
 	if m.static == nil {
 		m.static = map[*tensor.Tensor]bool{}

@@ -139,6 +139,7 @@ func (s *onnxSource) walk(b *build) error {
 		if w.skip[i] || s.done(b, n) {
 			continue
 		}
+		b.at = i
 		if err := w.node(i, n); err != nil {
 			return fmt.Errorf("node %s: %w", onnxLabel(n), err)
 		}

@@ -137,7 +137,7 @@ func (b *build) act(name string, x val, a graph.Act) (val, error) {
 	return x, err
 }
 
-// pool is average or maximum pooling. file names the operator in the file.
+// pool is average or maximum pooling.
 func (b *build) pool(name string, x val, p graph.Pool) (val, error) {
 	x, err := b.asPicture(name, x)
 	if err != nil {
@@ -155,13 +155,13 @@ func (b *build) pool(name string, x val, p graph.Pool) (val, error) {
 			}
 		}
 		oh, ow, pad, err := p.Output(h, w)
-		if err != nil && !b.im.global[name] {
+		if err != nil && !b.im.global[b.at] {
 			return x, err
 		}
 		if b.first && oh == 1 && ow == 1 && p.KH == h && p.KW == w && pad == (graph.Padding{}) {
-			b.im.global[name] = true
+			b.im.global[b.at] = true
 		}
-		if b.im.global[name] {
+		if b.im.global[b.at] {
 			return b.globalPool(name, x)
 		}
 	}

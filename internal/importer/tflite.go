@@ -96,6 +96,7 @@ func (s *tfliteSource) walk(b *build) error {
 		if len(o.Outputs) == 1 && !b.first && s.memo[o.Outputs[0]] != nil {
 			continue
 		}
+		b.at = i
 		if err := s.operator(b, vals, o, i); err != nil {
 			return fmt.Errorf("node %s: %w", s.label(o, i), err)
 		}
