@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mobilenet-go/mobilenet/internal/cpu"
+	"github.com/mobilenet-go/mobilenet/internal/kernel"
 	"github.com/spf13/cobra"
 )
 
@@ -13,11 +14,14 @@ import (
 type environment struct {
 	Version string `json:"version"`
 	cpu.Report
-	Build map[string]string `json:"build"` // settings of the Go tool chain that matter
+	// Convolutions are the kernels that may be chosen, best first.
+	Convolutions []string          `json:"convolutions"`
+	Build        map[string]string `json:"build"` // settings of the Go tool chain that matter
 }
 
 func (a *app) env() *cobra.Command {
-	return &cobra.Command{
+	var limit string
+	c := &cobra.Command{
 		Use:   "env",
 		Short: "Show the machine, the kernels in use and the build",
 		Long: `Show the machine, the kernels in use and the build: what to put into a report of
@@ -25,6 +29,13 @@ a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a br
 		Args: noArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			e := environment{Version: version().Version, Report: cpu.NewReport(), Build: buildSettings()}
+			if limit != "" {
+				if err := checkKernels(limit); err != nil {
+					return err
+				}
+				e.Kernels = limit
+			}
+			e.Convolutions = convolutions(e.Kernels)
 			if e.Features == nil {
 				e.Features = []string{}
 			}
@@ -33,6 +44,7 @@ a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a br
 			}
 			var b strings.Builder
 			fmt.Fprintf(&b, "%-12s%s\n%s", "version", e.Version, e.Report)
+			fmt.Fprintf(&b, "%-12s%s\n", "convolution", strings.Join(e.Convolutions, " "))
 			for _, k := range buildKeys {
 				if v := e.Build[k]; v != "" {
 					fmt.Fprintf(&b, "%-12s%s\n", k, v)
@@ -41,6 +53,19 @@ a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a br
 			return a.print(b.String())
 		},
 	}
+	c.Flags().StringVar(&limit, "kernels", "", "show what this limit leaves: ref or go")
+	return c
+}
+
+// convolutions names the convolution kernels of this machine up to a rung.
+func convolutions(limit string) []string {
+	var out []string
+	for _, k := range kernel.ConvKernels() {
+		if k.Available() && cpu.Rung(k.Impl) <= cpu.Rung(limit) {
+			out = append(out, k.Name)
+		}
+	}
+	return out
 }
 
 var buildKeys = []string{"CGO_ENABLED", "GOAMD64", "GOARM64", "-tags", "vcs.revision", "vcs.modified"}

@@ -84,8 +84,8 @@ func (m *modelFlags) options() (*mobilenet.Options, error) {
 	if m.threads < 0 {
 		return nil, usagef("--threads %d: give a number above 0", m.threads)
 	}
-	if m.kernels != "" && cpu.Rung(m.kernels) < 0 {
-		return nil, usagef("unknown kernels %q%s: use ref or go", m.kernels, didYouMean(m.kernels, cpu.Rungs()))
+	if err := checkKernels(m.kernels); err != nil {
+		return nil, err
 	}
 	if m.preprocess != "" {
 		if _, err := transform.Parse(m.preprocess, 0); err != nil {
@@ -121,6 +121,13 @@ func (m *modelFlags) options() (*mobilenet.Options, error) {
 		}
 	}
 	return opt, nil
+}
+
+func checkKernels(name string) error {
+	if name == "" || cpu.Rung(name) >= 0 {
+		return nil
+	}
+	return usagef("unknown kernels %q%s: use ref or go", name, didYouMean(name, cpu.Rungs()))
 }
 
 // need says what to do when there are no weights.
