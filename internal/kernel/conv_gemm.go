@@ -188,6 +188,10 @@ func gatherRow(a *Conv, g, p int, dst []float32) {
 		row := (n*a.H + y) * a.W
 		if a.DilationW == 1 && a.XPixel == cg {
 			// Neighbouring taps are neighbours in memory.
+			if w >= 0 && w+a.KW <= a.W {
+				copy(line, a.X[(row+w)*cg:])
+				continue
+			}
 			lo := min(max(-w, 0), a.KW)
 			hi := max(min(a.W-w, a.KW), lo)
 			clear(line[:lo*cg])
