@@ -61,19 +61,9 @@ func Open(path string, opt *Options) (*Classifier, error) {
 	if opt != nil {
 		o = *opt
 	}
-	eo := &engine.Options{Net: o.Net, Names: o.Names, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels}
-	if o.Preprocess != "" {
-		res := 0
-		if o.Net != nil {
-			res = o.Net.Options.Resolution
-		}
-		r, err := transform.Parse(o.Preprocess, res)
-		if err != nil {
-			return nil, err
-		}
-		eo.Recipe = &r
-	}
-	m, err := engine.Open(path, eo)
+	m, err := engine.Open(path, &engine.Options{
+		Net: o.Net, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels,
+	})
 	if err != nil {
 		return nil, err
 	}

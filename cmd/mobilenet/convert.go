@@ -98,19 +98,7 @@ func (m *modelFlags) engineOptions() (*engine.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	opt := &engine.Options{Net: o.Net, Names: o.Names, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels}
-	if o.Preprocess != "" {
-		res := 0
-		if o.Net != nil {
-			res = o.Net.Options.Resolution
-		}
-		r, err := transform.Parse(o.Preprocess, res)
-		if err != nil {
-			return nil, usagef("--preprocess: %w", err)
-		}
-		opt.Recipe = &r
-	}
-	return opt, nil
+	return &engine.Options{Net: o.Net, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels}, nil
 }
 
 func parseMetrics(list []string) (map[string]float64, error) {

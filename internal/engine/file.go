@@ -61,14 +61,12 @@ func readOwn(set *weights.Set, opt *Options) (*Model, error) {
 	var m *Model
 	var err error
 	own := *opt
-	recipe := transform.Recipe{}
-	if text := meta("preprocess"); text != "" {
-		if recipe, err = transform.Parse(text, 0); err != nil {
+	said := meta("preprocess")
+	if said != "" {
+		if _, err := transform.Parse(said, 0); err != nil {
 			return nil, fmt.Errorf("%s: preprocessing: %w", path, err)
 		}
-		if own.Recipe == nil {
-			own.Recipe = &recipe
-		}
+		own.Preprocess, own.declared = first(opt.Preprocess, said), opt.Preprocess == ""
 	}
 	if text := meta("labels"); text != "" && own.Labels == nil {
 		if err := json.Unmarshal([]byte(text), &own.Labels); err != nil {
@@ -92,7 +90,7 @@ func readOwn(set *weights.Set, opt *Options) (*Model, error) {
 		i.Name = name
 	}
 	i.Probabilities = meta("probabilities") == "true"
-	i.RecipeGuessed = meta("preprocess") == "" && opt.Recipe == nil
+	i.RecipeGuessed = said == "" && opt.Preprocess == ""
 	i.License, i.Source = meta("license"), meta("source")
 	if text := meta("metrics"); text != "" {
 		if err := json.Unmarshal([]byte(text), &i.Metrics); err != nil {
@@ -148,11 +146,10 @@ func readGraph(set *weights.Set, opt *Options) (*Model, error) {
 	if info.Name = set.Metadata[keyPrefix+"name"]; info.Name == "" {
 		info.Name = baseName(path)
 	}
-	if err := info.defaults(opt); err != nil {
+	if err := info.defaults(opt, false); err != nil {
 		return nil, err
 	}
-	m := newModel(info, opt, g.Resize)
-	return m, m.check()
+	return newModel(info, opt, g.Resize).check(opt)
 }
 
 // SaveOptions adds to what a saved model carries.

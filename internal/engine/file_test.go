@@ -38,7 +38,7 @@ func tiny(t testing.TB, opt *Options) *Model {
 func TestSaveCarriesMeaning(t *testing.T) {
 	ctx := context.Background()
 	recipe := transform.Recipe{Width: 32, Filter: transform.Bicubic, Range: transform.RangeSigned, BGR: true}
-	m := tiny(t, &Options{Recipe: &recipe, Labels: []string{"a", "b", "ç"}})
+	m := tiny(t, &Options{Preprocess: recipe.String(), Labels: []string{"a", "b", "ç"}})
 	path := filepath.Join(t.TempDir(), "m.safetensors")
 	if err := m.Save(ctx, path, SaveOptions{License: "CC0-1.0", Source: "made here", Metrics: map[string]float64{"top1": 0.25}}); err != nil {
 		t.Fatal(err)
@@ -141,7 +141,11 @@ func TestSpoiledFiles(t *testing.T) {
 			s.Metadata["mobilenet.graph"] = `{"nodes":7}`
 		},
 		"not pictures": func(s *weights.Set) { delete(s.Metadata, "mobilenet.spec"); s.Metadata["mobilenet.graph"] = bareGraph },
-		"NaN":          func(s *weights.Set) { copy(s.Get("stem.weight").Data, "\x00\x00\xc0\x7f") },
+		"activations need": func(s *weights.Set) {
+			s.Metadata["mobilenet.spec"] = strings.Replace(m.net.Spec(), "res=32", "res=4096", 1)
+			s.Metadata["mobilenet.preprocess"] = "crop=4096"
+		},
+		"NaN": func(s *weights.Set) { copy(s.Get("stem.weight").Data, "\x00\x00\xc0\x7f") },
 	} {
 		set, err := m.Set(ctx, SaveOptions{})
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/exec"
 	"github.com/mobilenet-go/mobilenet/internal/format/onnx"
 	"github.com/mobilenet-go/mobilenet/internal/format/tflite"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
@@ -92,17 +93,13 @@ func readImported(name string, format weights.Format, r io.ReaderAt, size int64,
 		Path: name, Format: format.String(), Source: im.Producer,
 	}
 	info.Recipe.Width, info.Recipe.Height = im.W, im.H
-	if im.AnySize {
-		info.resolution(opt)
-	}
 	if format == weights.TFLite {
 		info.Labels = attachedLabels(data, im.Classes)
 	}
-	if err := info.defaults(opt); err != nil {
+	if err := info.defaults(opt, im.AnySize); err != nil {
 		return nil, err
 	}
-	m := newModel(info, opt, im.Build)
-	return m, m.check()
+	return newModel(info, opt, im.Build).check(opt)
 }
 
 func readWhole(name string, r io.ReaderAt, size int64, opt *Options) ([]byte, error) {
@@ -219,13 +216,12 @@ func bind(set *weights.Set, net *arch.Net, scheme string, opt *Options) (*Model,
 		Path: set.Source.Path, Format: set.Source.Format.String(), Params: params,
 		Recipe: defaultRecipe(net), RecipeGuessed: true,
 	}
-	info.resolution(opt)
-	if err := info.defaults(opt); err != nil {
+	if err := info.defaults(opt, true); err != nil {
 		return nil, err
 	}
 	m := newModel(info, opt, g.Resize)
 	m.net, m.Report = net, report
-	return m, m.check()
+	return m.check(opt)
 }
 
 // finite refuses weights that would make every answer meaningless.
@@ -238,25 +234,44 @@ func finite(data []float32) error {
 	return nil
 }
 
-// check compiles nothing yet but makes sure the model can be built at its
-// size and that its recipe makes pictures of that size.
-func (m *Model) check() error {
-	g, err := m.run.build(1, m.Info.H, m.Info.W)
-	if err != nil {
-		return fmt.Errorf("%s: %w", m.Info.Path, err)
-	}
-	if len(g.Outputs) == 0 {
-		return fmt.Errorf("%s: the network has no output", m.Info.Path)
-	}
-	if m.Info.Params == 0 {
-		for _, id := range g.Variables() {
-			m.Info.Params += int64(g.Node(id).Type.Shape.Len())
+// maxActivations is the default of Options.MaxActivations.
+const maxActivations = 128 << 20
+
+// check compiles nothing yet but makes sure that the model can be built at its
+// size within its memory and that its recipe makes pictures of that size. It
+// returns the model, or closes it and says what is wrong.
+func (m *Model) check(opt *Options) (*Model, error) {
+	err := func() error {
+		g, err := m.run.build(1, m.Info.H, m.Info.W)
+		if err != nil {
+			return err
 		}
+		if len(g.Outputs) == 0 {
+			return fmt.Errorf("the network has no output")
+		}
+		if m.Info.Params == 0 {
+			for _, id := range g.Variables() {
+				m.Info.Params += int64(g.Node(id).Type.Shape.Len())
+			}
+		}
+		if r := m.Info.Recipe; r.Width != m.Info.W || r.Height != m.Info.H {
+			return fmt.Errorf("the preprocessing makes pictures of %d x %d, the network takes %d x %d: change crop in --preprocess", r.Height, r.Width, m.Info.H, m.Info.W)
+		}
+		if !opt.declared && (opt.Preprocess != "" || opt.Net != nil) {
+			return nil
+		}
+		limit := opt.MaxActivations
+		if limit <= 0 {
+			limit = maxActivations
+		}
+		_, err = exec.NewPlan(g, int(min(limit/4, 1<<30)))
+		return err
+	}()
+	if err != nil {
+		m.Close()
+		return nil, fmt.Errorf("%s: %w", m.Info.Path, err)
 	}
-	if r := m.Info.Recipe; r.Width != m.Info.W || r.Height != m.Info.H {
-		return fmt.Errorf("%s: the preprocessing makes pictures of %d x %d, the network takes %d x %d: change crop in --preprocess", m.Info.Path, r.Height, r.Width, m.Info.H, m.Info.W)
-	}
-	return nil
+	return m, nil
 }
 
 // wanted lists the tensors a network needs, by their names in a scheme.

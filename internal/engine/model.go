@@ -58,9 +58,11 @@ type Options struct {
 	// Names gives the published names of the network's tensors where no
 	// dialect knows them.
 	Names weights.NameMap
-	// Recipe and Labels replace what the file says.
-	Recipe *transform.Recipe
-	Labels []string
+	// Preprocess and Labels replace what the file says. Preprocess is a
+	// recipe's name or a list of key=value, for the network's own resolution
+	// where it names none.
+	Preprocess string
+	Labels     []string
 	// Threads bounds the goroutines of one run; 0 means all processors.
 	Threads int
 	// Kernels limits the kernels to a rung, as "ref" or "go".
@@ -68,6 +70,12 @@ type Options struct {
 	// Pictures are the limits on pictures, Weights on checkpoints.
 	Pictures imageio.Limits
 	Weights  weights.Limits
+	// MaxActivations bounds the memory in bytes of one picture's activations
+	// at the size a file declares; 0 means 128 MiB. A size asked for by
+	// Preprocess or Net is the caller's own affair.
+	MaxActivations int64
+	// declared holds when Preprocess is the file's own text.
+	declared bool
 }
 
 // Model is a network with its weights. It is immutable and may be used by any
@@ -166,14 +174,22 @@ var imageNetLabels string
 func ImageNetLabels() []string { return strings.Split(strings.TrimRight(imageNetLabels, "\n"), "\n") }
 
 // defaults fills in what a file did not say and applies the options that
-// replace what it did.
-func (i *Info) defaults(opt *Options) error {
-	if opt.Recipe != nil {
-		i.Recipe, i.RecipeGuessed = *opt.Recipe, false
+// replace what it did. A network that takes pictures of any size takes the
+// recipe's.
+func (i *Info) defaults(opt *Options, anySize bool) error {
+	if opt.Preprocess != "" {
+		r, err := transform.Parse(opt.Preprocess, max(i.H, i.W))
+		if err != nil {
+			return err
+		}
+		i.Recipe, i.RecipeGuessed = r, false
 	}
 	i.Recipe = i.Recipe.Resolved()
 	if err := i.Recipe.Validate(); err != nil {
 		return fmt.Errorf("%s: %w", i.Path, err)
+	}
+	if anySize {
+		i.H, i.W = i.Recipe.Height, i.Recipe.Width
 	}
 	if opt.Labels != nil {
 		i.Labels = opt.Labels
@@ -188,15 +204,6 @@ func (i *Info) defaults(opt *Options) error {
 		return fmt.Errorf("%s: %d labels for %d classes: give --labels a file with one line for each class", i.Path, len(i.Labels), i.Classes())
 	}
 	return nil
-}
-
-// resolution takes the input size from the recipe where the network leaves it
-// open.
-func (i *Info) resolution(opt *Options) {
-	if opt.Recipe != nil {
-		r := opt.Recipe.Resolved()
-		i.H, i.W = r.Height, r.Width
-	}
 }
 
 // maxThreads bounds what a caller may ask for.

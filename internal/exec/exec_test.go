@@ -361,6 +361,9 @@ func TestCompileRefuses(t *testing.T) {
 	if _, err := pass.Fold(g); err == nil {
 		t.Error("an unbound variable was folded")
 	}
+	if _, err := Compile(network(t, 1, 33), Options{Impl: "quantum"}); err == nil {
+		t.Error("unknown kernels were accepted")
+	}
 	if _, err := Compile(&graph.Graph{}, Options{}); err == nil {
 		t.Error("an empty graph was accepted")
 	}

@@ -2,8 +2,10 @@ package exec
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
 	"github.com/mobilenet-go/mobilenet/internal/kernel"
 )
@@ -86,6 +88,9 @@ type Step struct {
 func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	if len(g.Inputs) == 0 || len(g.Outputs) == 0 {
 		return nil, fmt.Errorf("a program needs an input and an output")
+	}
+	if opt.Impl != "" && cpu.Rung(opt.Impl) < 0 {
+		return nil, fmt.Errorf("unknown kernels %q: use one of %s", opt.Impl, strings.Join(cpu.Rungs(), ", "))
 	}
 	plan, err := NewPlan(g, maxElems)
 	if err != nil {

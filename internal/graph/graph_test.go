@@ -149,13 +149,17 @@ func TestResize(t *testing.T) {
 
 func TestBuilderNamesTheNode(t *testing.T) {
 	for want, build := range map[string]func(b *Builder, x ID){
-		`"grouped"`:  func(b *Builder, x ID) { b.Conv("grouped", x, ConvSpec{Window: Square(1, 1, 1, Padding{}), Out: 4, Groups: 2}) },
-		`"tiny"`:     func(b *Builder, x ID) { b.Conv("tiny", x, ConvSpec{Window: Square(9, 1, 1, Padding{}), Out: 4}) },
-		`"drop"`:     func(b *Builder, x ID) { b.Op("drop", Dropout{Rate: 1}, x) },
-		`"flat"`:     func(b *Builder, x ID) { b.Op("flat", Reshape{Shape: tensor.Shape{-1, 7}}, x) },
-		`"a"`:        func(b *Builder, x ID) { b.Op("a", Activation{ActReLU}, x); b.Op("a", Activation{ActReLU}, x) },
-		`"clip"`:     func(b *Builder, x ID) { b.Op("clip", Activation{ActClip(2, 1)}, x) },
-		`"sum"`:      func(b *Builder, x ID) { b.Op("sum", Binary{}, x, b.Op("p", Pool{Window: Square(2, 1, 1, Padding{})}, x)) },
+		`"grouped"`: func(b *Builder, x ID) {
+			b.Conv("grouped", x, ConvSpec{Window: Square(1, 1, 1, Padding{}), Out: 4, Groups: 2})
+		},
+		`"tiny"`: func(b *Builder, x ID) { b.Conv("tiny", x, ConvSpec{Window: Square(9, 1, 1, Padding{}), Out: 4}) },
+		`"drop"`: func(b *Builder, x ID) { b.Op("drop", Dropout{Rate: 1}, x) },
+		`"flat"`: func(b *Builder, x ID) { b.Op("flat", Reshape{Shape: tensor.Shape{-1, 7}}, x) },
+		`"a"`:    func(b *Builder, x ID) { b.Op("a", Activation{ActReLU}, x); b.Op("a", Activation{ActReLU}, x) },
+		`"clip"`: func(b *Builder, x ID) { b.Op("clip", Activation{ActClip(2, 1)}, x) },
+		`"sum"`: func(b *Builder, x ID) {
+			b.Op("sum", Binary{}, x, b.Op("p", Pool{Window: Square(2, 1, 1, Padding{})}, x))
+		},
 		`"image"`:    func(b *Builder, _ ID) { b.Input("image", 1, 1, 1, 1) },
 		`input 0`:    func(b *Builder, _ ID) { b.Op("q", Softmax{}, ID(99)) },
 		`two inputs`: func(b *Builder, x ID) { b.Fail("needs two inputs") },
