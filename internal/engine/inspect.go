@@ -116,6 +116,7 @@ func Inspect(path string, opt *Options) (*Inspection, error) {
 	format := weights.Sniff(f, st.Size())
 	s := &Inspection{File: path, Format: format.String(), Bytes: st.Size(), Tensors: []InspectedTensor{}}
 	var m *Model
+	ownFile := false
 	switch format {
 	case weights.TFLite, weights.ONNX:
 		if err := s.graph(path, format, f, opt); err != nil {
@@ -131,7 +132,7 @@ func Inspect(path string, opt *Options) (*Inspection, error) {
 			return nil, withFormats(readErr)
 		}
 		s.set(set)
-		if isOwn(set) {
+		if ownFile = isOwn(set); ownFile {
 			m, err = readOwn(set, opt)
 		} else {
 			m, err = FromSet(set, opt)
@@ -139,6 +140,9 @@ func Inspect(path string, opt *Options) (*Inspection, error) {
 		}
 	}
 	if err != nil {
+		if ownFile {
+			return nil, err
+		}
 		s.Problem = strings.TrimPrefix(err.Error(), path+": ")
 	} else {
 		s.network(m)

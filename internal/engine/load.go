@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/exec"
 	"github.com/mobilenet-go/mobilenet/internal/format/onnx"
 	"github.com/mobilenet-go/mobilenet/internal/format/tflite"
@@ -44,6 +45,9 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Model, error) 
 	}
 	if opt.Threads < 0 || opt.Threads > maxThreads() {
 		return nil, fmt.Errorf("%d threads: use 0 for all processors, or 1 to %d", opt.Threads, maxThreads())
+	}
+	if opt.Kernels != "" && cpu.Rung(opt.Kernels) < 0 {
+		return nil, fmt.Errorf("unknown kernels %q: use one of %s", opt.Kernels, strings.Join(cpu.Rungs(), ", "))
 	}
 	format := weights.Sniff(r, size)
 	switch format {

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
 )
 
 // Task is work that splits into independent pieces. The number of pieces
@@ -49,10 +51,10 @@ type worker struct {
 }
 
 // NewPool makes a pool of the given number of threads, the caller of Run
-// included; below 1 means one for every processor Go may use.
+// included; below 1 means one for every processor this process may use.
 func NewPool(threads int) *Pool {
 	if threads < 1 {
-		threads = runtime.GOMAXPROCS(0)
+		threads = cpu.Threads()
 	}
 	return &Pool{threads: threads}
 }
