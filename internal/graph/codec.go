@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -21,8 +22,31 @@ type nodeJSON struct {
 }
 
 type graphJSON struct {
-	Nodes   []nodeJSON `json:"nodes"`
-	Outputs []Output   `json:"outputs"`
+	Nodes   list[nodeJSON] `json:"nodes"`
+	Outputs list[Output]   `json:"outputs"`
+}
+
+// list is a slice of at most maxNodes elements, of which a file cannot make
+// more before they are counted: an empty one is two bytes long and takes a
+// hundred in memory.
+type list[T any] []T
+
+func (l *list[T]) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return fmt.Errorf("not a list: %.40q", b)
+	}
+	for d.More() {
+		if len(*l) == maxNodes {
+			return fmt.Errorf("more than %d elements in a list", maxNodes)
+		}
+		var v T
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		*l = append(*l, v)
+	}
+	return nil
 }
 
 // ops lists every kind of operation that can be read back, by its written
@@ -78,7 +102,7 @@ func written(op Op) string {
 // MarshalJSON writes the structure of the graph; the arrays of its Variables
 // and Constants are left out.
 func (g *Graph) MarshalJSON() ([]byte, error) {
-	out := graphJSON{Nodes: make([]nodeJSON, len(g.Nodes)), Outputs: g.Outputs}
+	out := graphJSON{Nodes: make(list[nodeJSON], len(g.Nodes)), Outputs: g.Outputs}
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		attr, err := json.Marshal(n.Op)
@@ -98,19 +122,22 @@ func (g *Graph) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// maxNodes bounds a graph read from a file.
-const maxNodes = 1 << 16
+// maxNodes and maxText bound a graph read from a file.
+const (
+	maxNodes = 1 << 16
+	maxText  = 8 << 20
+)
 
 // Unmarshal reads what MarshalJSON wrote and fetches the array of every
 // Variable and Constant by its node's name. Every node is checked as if it
 // were added by hand.
 func Unmarshal(data []byte, fetch func(name string, shape tensor.Shape) (*Array, error)) (*Graph, error) {
+	if len(data) > maxText {
+		return nil, fmt.Errorf("graph: %d bytes of text, the limit is %d", len(data), maxText)
+	}
 	var in graphJSON
 	if err := json.Unmarshal(data, &in); err != nil {
 		return nil, fmt.Errorf("graph: %w", err)
-	}
-	if len(in.Nodes) > maxNodes {
-		return nil, fmt.Errorf("graph: %d nodes, the limit is %d", len(in.Nodes), maxNodes)
 	}
 	g := &Graph{}
 	for _, n := range in.Nodes {

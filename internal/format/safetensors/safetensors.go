@@ -20,7 +20,7 @@ import (
 // Limits bound what Read and Parse accept. A field of zero or less means its
 // default.
 type Limits struct {
-	MaxHeaderBytes int64 // JSON header; default 100 MB, as the reference reader
+	MaxHeaderBytes int64 // JSON header; default 16 MiB: a hundred times what networks need
 	MaxDataBytes   int64 // all tensors together; default 2 GiB
 	MaxTensors     int   // and entries of metadata; default 65536
 	MaxRank        int   // default 16
@@ -42,7 +42,7 @@ func (l *Limits) withDefaults() Limits {
 			*p = v
 		}
 	}
-	def64(&out.MaxHeaderBytes, 100_000_000)
+	def64(&out.MaxHeaderBytes, 16 << 20)
 	def64(&out.MaxDataBytes, 2<<30)
 	def(&out.MaxTensors, 65536)
 	def(&out.MaxRank, 16)
