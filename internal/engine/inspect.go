@@ -186,11 +186,11 @@ func (s *Inspection) set(set *weights.Set) {
 }
 
 func (s *Inspection) add(name, dtype string, shape []int, bytes int) {
-	s.Tensors = append(s.Tensors, InspectedTensor{name, dtype, list(shape), int64(bytes)})
+	s.Tensors = append(s.Tensors, InspectedTensor{name, dtype, extents(shape), int64(bytes)})
 }
 
-// list is never nil, so that a scalar's shape is [] in JSON.
-func list(shape []int) []int { return append([]int{}, shape...) }
+// extents is never nil, so that a scalar's shape is [] in JSON.
+func extents(shape []int) []int { return append([]int{}, shape...) }
 
 // report tells how a set's tensors met a network: the one found, or, where the
 // weights do not fit, the one the options name.
@@ -290,9 +290,9 @@ func tfliteValues(g *tflite.Subgraph, ids []int) []InspectedValue {
 			continue
 		}
 		t := &g.Tensors[id]
-		v := InspectedValue{Name: t.Name, DType: t.Type.String(), Shape: list(t.Shape)}
+		v := InspectedValue{Name: t.Name, DType: t.Type.String(), Shape: extents(t.Shape)}
 		if len(t.Signature) > 0 {
-			v.Shape = list(t.Signature)
+			v.Shape = extents(t.Signature)
 		}
 		if q := t.Quant; q != nil && len(q.Scale) == 1 && len(q.ZeroPoint) <= 1 {
 			v.Scale = q.Scale[0]
@@ -352,5 +352,5 @@ func onnxValue(v onnx.ValueInfo) InspectedValue {
 	if v.DType != tensor.Invalid {
 		dtype = v.DType.String()
 	}
-	return InspectedValue{Name: v.Name, DType: dtype, Shape: list(v.Shape)}
+	return InspectedValue{Name: v.Name, DType: dtype, Shape: extents(v.Shape)}
 }
