@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/mobilenet-go/mobilenet/internal/engine"
-	"github.com/mobilenet-go/mobilenet/transform"
 	"github.com/spf13/cobra"
 )
 

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// runAsCommand names a file. It makes the test binary be the command, which
+// writes there, at its end, what the system says of its process.
+const runAsCommand = "MOBILENET_TEST_STATUS"
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(runAsCommand); file != "" {
+		code := run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+		status, err := os.ReadFile("/proc/self/status")
+		if err == nil {
+			err = os.WriteFile(file, status, 0o600)
+		}
+		if err != nil {
+			code = 99
+		}
+		os.Exit(code)
+	}
+	testscript.Main(m, map[string]func(){"mobilenet": main})
+}
+
+func TestScripts(t *testing.T) {
+	data, err := filepath.Abs(filepath.Join("..", "..", "testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("TINY", filepath.Join(data, "tiny.safetensors"))
+			e.Setenv("PICTURES", filepath.Join(data, "pictures"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"hostile": writeHostile,
+			"keys":    checkKeys,
+			"lines":   checkLines,
+		},
+	})
+}
+
+// writeHostile is `hostile NAME FILE`: it writes a file of the hostile corpus.
+func writeHostile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: hostile NAME FILE")
+	}
+	for _, h := range hostileFiles() {
+		if h.name == args[0] {
+			b, err := h.make()
+			ts.Check(err)
+			ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o600))
+			return
+		}
+	}
+	ts.Fatalf("no hostile file is named %q", args[0])
+}
+
+// checkKeys is `keys FILE KEY...`: every line of the file (or of stdout) is a
+// JSON object with exactly these keys, in this order.
+func checkKeys(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: keys FILE KEY...")
+	}
+	text := strings.TrimSuffix(ts.ReadFile(args[0]), "\n")
+	for i, line := range strings.Split(text, "\n") {
+		got, err := objectKeys(line)
+		if err != nil {
+			ts.Fatalf("line %d: %v: %s", i+1, err, line)
+		}
+		if want := args[1:]; strings.Join(got, " ") != strings.Join(want, " ") {
+			ts.Fatalf("line %d has the keys %v, want %v", i+1, got, want)
+		}
+	}
+}
+
+// objectKeys lists the keys of a JSON object in their order.
+func objectKeys(line string) ([]string, error) {
+	d := json.NewDecoder(strings.NewReader(line))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf("not a JSON object: %v", err)
+	}
+	var keys []string
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, fmt.Sprint(t))
+		var v json.RawMessage
+		if err := d.Decode(&v); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	if d.More() {
+		return nil, fmt.Errorf("more than one value")
+	}
+	return keys, nil
+}
+
+// checkLines is `lines FILE N`: the file, or stdout or stderr, has N lines.
+func checkLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: lines FILE N")
+	}
+	if got := strings.Count(ts.ReadFile(args[0]), "\n"); fmt.Sprint(got) != args[1] {
+		ts.Fatalf("%s has %d lines, want %s:\n%s", args[0], got, args[1], ts.ReadFile(args[0]))
+	}
+}
+
+func TestRunInProcess(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run(context.Background(), []string{"version", "--json"}, strings.NewReader(""), &out, &errs); code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs.String())
+	}
+	if !regexp.MustCompile(`^\{"version":".*"\}\n$`).MatchString(out.String()) {
+		t.Errorf("got %q", out.String())
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out, errs bytes.Buffer
+	args := []string{"classify", "--weights", "../../testdata/tiny.safetensors", "../../testdata/pictures"}
+	if code := run(ctx, args, strings.NewReader(""), &out, &errs); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if got := errs.String(); got != "mobilenet: interrupted\n" {
+		t.Errorf("got %q", got)
+	}
+	if out.Len() > 0 {
+		t.Errorf("results after the end: %s", out.String())
+	}
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"tench, Tinca tinca": "tench, Tinca tinca",
+		"Löwe 獅子":            "Löwe 獅子",
+		"a\nb\tc":            "a b c",
+		"red \x1b[31m!":      `red \x1b[31m!`,
+		"bell\a":             `bell\a`,
+		"\u202egnp.exe":      `\u202egnp.exe`,
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("clean(%q) is %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestDidYouMean(t *testing.T) {
+	known := []string{"classify", "convert", "env", "eval", "inspect", "summary"}
+	for word, want := range map[string]string{
+		"clasify": "classify", "calssify": "classify", "convrt": "convert", "sumary": "summary", "inspekt": "inspect",
+		"xyzzy": "", "zz": "", strings.Repeat("classify", 20): "",
+	} {
+		got := didYouMean(word, known)
+		if want != "" {
+			want = fmt.Sprintf(" (did you mean %q?)", want)
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", word, got, want)
+		}
+	}
+}
+
+func TestBar(t *testing.T) {
+	for f, want := range map[float64]string{0: "", 1: strings.Repeat("█", 20), 0.5: strings.Repeat("█", 10), 1.0 / 160: "▏"} {
+		if got := bar(f); got != want {
+			t.Errorf("bar(%v) is %q, want %q", f, got, want)
+		}
+	}
+}
