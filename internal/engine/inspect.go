@@ -136,8 +136,8 @@ func Inspect(path string, opt *Options) (*Inspection, error) {
 			m, err = readOwn(set, opt)
 		} else {
 			m, err = FromSet(set, opt)
-			s.Bind = report(set, m, opt)
 		}
+		s.Bind = report(set, m, opt)
 	}
 	if err != nil {
 		if ownFile {
@@ -335,6 +335,10 @@ func (s *Inspection) onnx(data []byte, ops map[string]int) error {
 			op = n.Domain + "." + op
 		}
 		ops[op]++
+		// Some exporters store the weights in nodes.
+		if t := n.Tensor("value"); t != nil && n.OpType == "Constant" && len(n.Outputs) == 1 {
+			s.add(n.Outputs[0], t.DType.String(), t.Shape, len(t.Data))
+		}
 	}
 	for _, v := range f.Graph.Inputs {
 		if !stored[v.Name] {
