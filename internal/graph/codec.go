@@ -125,7 +125,7 @@ func (g *Graph) MarshalJSON() ([]byte, error) {
 // maxNodes and maxText bound a graph read from a file.
 const (
 	maxNodes = 1 << 16
-	maxText  = 8 << 20
+	maxText  = 4 << 20
 )
 
 // Unmarshal reads what MarshalJSON wrote and fetches the array of every
