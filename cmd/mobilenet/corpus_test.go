@@ -103,10 +103,10 @@ func hostileFiles() []hostile {
 		return header64(own(`"mobilenet.spec":"name=x stem_c16 ir_c16","mobilenet.metrics":"`+strings.Repeat(`[`, 4<<20)+`"`), 4), nil
 	})
 	model("safetensors-shape", "", func() ([]byte, error) {
-		return header64(own(`"mobilenet.graph":"{\"nodes\":[{\"op\":\"input\",\"shape\":[`+strings.Repeat(`1,`, 4<<20-100)+`1]}]}"`), 4), nil
+		return header64(own(`"mobilenet.graph":"{\"nodes\":[{\"op\":\"input\",\"shape\":[`+strings.Repeat(`1,`, 2<<20-100)+`1]}]}"`), 4), nil
 	})
 	model("safetensors-nodes", "", func() ([]byte, error) {
-		return header64(own(`"mobilenet.graph":"{\"nodes\":[`+strings.Repeat(`{},`, 5<<19)+`{}]}"`), 4), nil
+		return header64(own(`"mobilenet.graph":"{\"nodes\":[`+strings.Repeat(`{},`, 5<<18)+`{}]}"`), 4), nil
 	})
 	model("safetensors-nan", "", func() ([]byte, error) {
 		b, err := os.ReadFile(tiny)

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/mobilenet-go/mobilenet/internal/format/npy"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -49,6 +52,8 @@ func TestScripts(t *testing.T) {
 			"hostile": writeHostile,
 			"keys":    checkKeys,
 			"lines":   checkLines,
+			"exits":   checkExit,
+			"npy":     checkArray,
 		},
 	})
 }
@@ -121,6 +126,46 @@ func checkLines(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got := strings.Count(ts.ReadFile(args[0]), "\n"); fmt.Sprint(got) != args[1] {
 		ts.Fatalf("%s has %d lines, want %s:\n%s", args[0], got, args[1], ts.ReadFile(args[0]))
+	}
+}
+
+// checkExit is `exits CODE ARG...`: the command ends with this exit code.
+func checkExit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: exits CODE ARG...")
+	}
+	err := ts.Exec("mobilenet", args[1:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// checkArray is `npy FILE N ROWS WORD...`: the file is a float32 array
+// [N,ROWS], and its rows hold numbers, or NaN alone, as the words say.
+func checkArray(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: npy FILE N ROWS WORD...")
+	}
+	a, err := npy.Parse([]byte(ts.ReadFile(args[0])), nil)
+	ts.Check(err)
+	if got := fmt.Sprint(a.DType, a.Shape); got != fmt.Sprintf("float32 [%s,%s]", args[1], args[2]) {
+		ts.Fatalf("%s holds %s", args[0], got)
+	}
+	values, err := a.Float32s()
+	ts.Check(err)
+	for i, word := range args[3:] {
+		for _, v := range values[i*a.Shape[1] : (i+1)*a.Shape[1]] {
+			if (v != v) != (word == "NaN") {
+				ts.Fatalf("row %d holds %v, want %s", i, v, word)
+			}
+		}
 	}
 }
 
