@@ -33,6 +33,7 @@ var rooms = map[string]string{
 	"internal/format/npy":         "tensor internal/format/zipfile",
 	"internal/format/tflite":      "tensor internal/format/zipfile",
 	"internal/format/onnx":        "tensor internal/format/zipfile",
+	"internal/format/hdf5":        "tensor",
 	"weights":                     "tensor internal/format/*",
 	"arch":                        "tensor internal/graph",
 	"internal/importer":           "tensor internal/graph internal/format/*",
