@@ -24,6 +24,9 @@ type Options struct {
 	// or [arch.ParseSpec]. It is needed only where the file does not say and
 	// its tensors are those of no published network.
 	Net *arch.Net
+	// Dialect chooses between dialects (see [arch.Dialects]) whose checkpoints
+	// look alike, where Net is not given.
+	Dialect string
 	// Names gives the tensors' names in the file where no dialect knows them.
 	Names weights.NameMap
 	// Preprocess replaces the file's recipe: a name or a list of key=value, as
@@ -62,7 +65,7 @@ func Open(path string, opt *Options) (*Classifier, error) {
 		o = *opt
 	}
 	m, err := engine.Open(path, &engine.Options{
-		Net: o.Net, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels,
+		Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels,
 	})
 	if err != nil {
 		return nil, err

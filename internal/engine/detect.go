@@ -33,11 +33,20 @@ var detectDialects = [...]struct{ dialect, scheme string }{
 	{"slim_finegrain", "slim"},
 }
 
-// Detect finds the published network whose tensors a set holds.
-func Detect(set *weights.Set) (*Detected, error) {
+// Detect finds the published network whose tensors a set holds, among those
+// of a dialect if one is given.
+func Detect(set *weights.Set, dialect string) (*Detected, error) {
+	if dialect != "" {
+		if _, err := arch.DialectByName(dialect); err != nil {
+			return nil, err
+		}
+	}
 	var found []*Detected
 	closest, closestMissing := "", 1<<30
 	for _, d := range detectDialects {
+		if dialect != "" && d.dialect != dialect {
+			continue
+		}
 		for _, name := range arch.Names() {
 			plain, err := arch.New(name, arch.Options{Dialect: d.dialect})
 			if err != nil {

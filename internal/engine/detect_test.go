@@ -67,7 +67,7 @@ func TestDetect(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := Detect(checkpoint(t, net, c.scheme))
+			got, err := Detect(checkpoint(t, net, c.scheme), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +89,7 @@ func TestDetectRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	small.Source.Path = "cut.pth"
-	_, err = Detect(small)
+	_, err = Detect(small, "")
 	if err == nil || !strings.Contains(err.Error(), "mobilenet_v3_small of torchvision misses 1 of") {
 		t.Errorf("got %v", err)
 	}
@@ -153,6 +153,32 @@ func TestBackgroundRow(t *testing.T) {
 	for i, v := range scores[1] {
 		if w := scores[0][i+1]; math.Abs(float64(v-w)) > 1e-6*math.Abs(float64(w)) {
 			t.Fatalf("class %d scores %g and %g", i, v, w)
+		}
+	}
+}
+
+// TestDetectDialect chooses between two dialects whose tensors look alike.
+func TestDetectDialect(t *testing.T) {
+	net, err := arch.New("mobilenet_v2", arch.Options{Dialect: "timm"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := checkpoint(t, net, "timm")
+	for dialect, want := range map[string]string{"": "timm", "timm": "timm", "timm_tf": "timm_tf"} {
+		got, err := Detect(set, dialect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Net.Dialect.Name != want {
+			t.Errorf("%q: found %s", dialect, got.Net.Dialect.Name)
+		}
+		if hasNote := len(got.Notes) > 0; hasNote != (dialect == "") {
+			t.Errorf("%q: notes %q", dialect, got.Notes)
+		}
+	}
+	for dialect, want := range map[string]string{"torchvision": "fit no published network", "timn": `did you mean "timm"`} {
+		if _, err := Detect(set, dialect); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", dialect, err)
 		}
 	}
 }

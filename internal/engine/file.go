@@ -55,8 +55,8 @@ func readOwn(set *weights.Set, opt *Options) (*Model, error) {
 	if v := meta("version"); v != formatVersion {
 		return nil, fmt.Errorf("%s: written as version %q of the format, this program reads %q", path, v, formatVersion)
 	}
-	if opt.Net != nil || opt.Names != nil {
-		return nil, fmt.Errorf("%s: the file carries its own network: leave out --model and --names", path)
+	if opt.Net != nil || opt.Names != nil || opt.Dialect != "" {
+		return nil, fmt.Errorf("%s: the file carries its own network: leave out --model, --dialect and --names", path)
 	}
 	var m *Model
 	var err error

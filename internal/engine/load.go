@@ -70,8 +70,8 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Model, error) 
 const maxImported = 1 << 30
 
 func readImported(name string, format weights.Format, r io.ReaderAt, size int64, opt *Options) (*Model, error) {
-	if opt.Net != nil {
-		return nil, fmt.Errorf("%s: a %v file carries its own network: leave out --model", name, format)
+	if opt.Net != nil || opt.Dialect != "" {
+		return nil, fmt.Errorf("%s: a %v file carries its own network: leave out --model and --dialect", name, format)
 	}
 	data, err := readWhole(name, r, size, opt)
 	if err != nil {
@@ -166,7 +166,7 @@ func FromSet(set *weights.Set, opt *Options) (*Model, error) {
 		if opt.Names != nil {
 			return nil, fmt.Errorf("%s: a name map needs the network it names: give --model", set.Source.Path)
 		}
-		found, err := Detect(set)
+		found, err := Detect(set, opt.Dialect)
 		if err != nil {
 			return nil, err
 		}

@@ -55,6 +55,9 @@ func (i *Info) Classes() int {
 type Options struct {
 	// Net is the network the weights belong to, for files that do not say.
 	Net *arch.Net
+	// Dialect chooses between dialects whose checkpoints look alike, where Net
+	// is not given.
+	Dialect string
 	// Names gives the published names of the network's tensors where no
 	// dialect knows them.
 	Names weights.NameMap
