@@ -99,10 +99,17 @@ func (m *modelFlags) options() (*mobilenet.Options, error) {
 			return nil, err
 		}
 		opt.Net = net
-	case m.Options != (arch.Options{}):
-		return nil, usagef("--width, --resolution, --classes, --dialect and --output-stride change a network: name it with --model")
+	case m.Options != (arch.Options{Dialect: m.Dialect}):
+		return nil, usagef("--width, --resolution, --classes and --output-stride change a network: name it with --model")
 	case m.names != "":
 		return nil, usagef("--names gives the names of a network's weights: name it with --model")
+	}
+	if opt.Net == nil && m.Dialect != "" {
+		// It still decides between dialects whose checkpoints look alike.
+		if _, err := arch.DialectByName(m.Dialect); err != nil {
+			return nil, usageError{err}
+		}
+		opt.Dialect = m.Dialect
 	}
 	if m.names != "" {
 		f, err := os.Open(m.names)

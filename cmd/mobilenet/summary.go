@@ -40,48 +40,54 @@ Networks: ` + strings.Join(arch.Names(), ", ") + `.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := n.account(args[0])
+			s, spec, err := n.account(args[0])
 			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.object(s)
+				return a.object(struct {
+					*arch.Summary
+					Spec string `json:"spec,omitempty"`
+				}{s, spec})
 			}
-			return a.print(summaryText(s))
+			return a.print(summaryText(s, spec))
 		},
 	}
 	n.register(c.Flags())
 	return c
 }
 
-// account counts the network that a name, a spec line or a file means.
-func (n *netFlags) account(what string) (*arch.Summary, error) {
+// account counts the network that a name, a spec line or a file means, and
+// gives its spec line.
+func (n *netFlags) account(what string) (s *arch.Summary, spec string, err error) {
 	if _, _, err := arch.Lookup(what); err != nil && !isSpec(what) {
 		if _, statErr := os.Stat(what); errors.Is(statErr, fs.ErrNotExist) {
 			if strings.ContainsAny(what, `./\`) {
-				return nil, fmt.Errorf("%s: no such file", what)
+				return nil, "", fmt.Errorf("%s: no such file", what)
 			}
-			return nil, usageError{err}
+			return nil, "", usageError{err}
 		}
 		if n.Options != (arch.Options{}) {
-			return nil, usagef("%s is a file, which says itself what its network is: leave the flags out", what)
+			return nil, "", usagef("%s is a file, which says itself what its network is: leave the flags out", what)
 		}
 		m, err := engine.Open(what, nil)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		defer m.Close()
-		return m.Account()
+		s, err = m.Account()
+		return s, m.Info.Spec, err
 	}
 	net, err := n.net(what)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return engine.Account(net)
+	s, err = engine.Account(net)
+	return s, net.Spec(), err
 }
 
 // summaryText lays a summary out for a person.
-func summaryText(s *arch.Summary) string {
+func summaryText(s *arch.Summary, spec string) string {
 	rows := [][]string{{"layer", "kind", "input", "output", "k", "s", "act", "params", "madds"}}
 	for _, l := range s.Layers {
 		rows = append(rows, []string{clean(l.Name), l.Kind, extent(l.In), extent(l.Out), blank(l.Kernel), blank(l.Stride), l.Act, count(l.Params), count(l.MAdds)})
@@ -104,6 +110,9 @@ func summaryText(s *arch.Summary) string {
 	}
 	if s.ArenaBytes > 0 {
 		rows = append(rows, []string{"arena", size(s.ArenaBytes) + " as planned for one picture"})
+	}
+	if spec != "" {
+		rows = append(rows, []string{"spec", spec})
 	}
 	b.WriteString(table(rows))
 	return b.String()
