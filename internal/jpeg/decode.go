@@ -1,0 +1,238 @@
+package jpeg
+
+// run decodes everything behind the header of the first scan.
+func (d *decoder) run(dst []byte, row func(int, []byte) error) (Result, error) {
+	d.k = bestKernels(d.opt.Generic)
+	o, err := d.begin(dst, row)
+	if err != nil {
+		return Result{}, err
+	}
+	var coverage float64
+	if d.multi() {
+		coverage, err = d.allScans(o)
+	} else {
+		coverage, err = d.onePass(o)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Width: o.w, Height: o.h, Coverage: coverage, Complete: !d.lacking && (d.sawEOI || !d.multi()), Damage: d.damage}, nil
+}
+
+// blocksOf lists the component of each block of an MCU of the current scan.
+func (d *decoder) blocksOf() []*component {
+	var of []*component
+	for _, c := range d.scan {
+		n := c.h * c.v
+		if len(d.scan) == 1 {
+			n = 1
+		}
+		for range n {
+			of = append(of, c)
+		}
+	}
+	return of
+}
+
+// onePass decodes a file of one sequential scan, strip by strip.
+func (d *decoder) onePass(o *output) (float64, error) {
+	if err := d.startScan(); err != nil {
+		return 0, err
+	}
+	of := d.blocksOf()
+	r := restarts{d: d, left: d.restart}
+	good := 0
+	for my := range d.mcuY {
+		for mx := range d.mcuX {
+			if err := r.before(); err != nil {
+				return 0, err
+			}
+			if r.empty {
+				for i := range of {
+					d.blockEnd[i] = 1
+				}
+			} else {
+				if err := d.mcu(of); err != nil {
+					return 0, err
+				}
+				if err := r.after(); err != nil {
+					return 0, err
+				}
+				if !r.empty {
+					good++
+				}
+			}
+			i := 0
+			for _, c := range d.scan {
+				for by := range c.v {
+					for bx := range c.h {
+						blk := &d.blocks[i]
+						o.put(c, c.at(o, mx*c.h+bx, by), blk, d.blockEnd[i])
+						if d.blockEnd[i] > 1 {
+							*blk = [64]int16{}
+						} else {
+							blk[0] = 0
+						}
+						i++
+					}
+				}
+			}
+		}
+		if err := o.emit(my); err != nil {
+			return 0, err
+		}
+	}
+	if err := d.endScan(); err != nil {
+		return 0, err
+	}
+	if d.opt.Mode == Strict {
+		if more, err := d.nextScan(); err != nil {
+			return 0, err
+		} else if more || !d.sawEOI {
+			return 0, d.malformed("no end marker behind the picture")
+		}
+	}
+	return float64(good) / float64(d.mcuX*d.mcuY), nil
+}
+
+// allScans collects the coefficients of all scans and then makes the pixels.
+func (d *decoder) allScans(o *output) (float64, error) {
+	for i := range d.comps {
+		c := &d.comps[i]
+		c.coef = make([]int16, 64*c.stride*d.mcuY*c.v)
+	}
+	for {
+		if err := d.startScan(); err != nil {
+			return 0, err
+		}
+		if err := d.collect(); err != nil {
+			return 0, err
+		}
+		if err := d.endScan(); err != nil {
+			return 0, err
+		}
+		more, err := d.nextScan()
+		if err != nil {
+			if d.opt.Mode != Tolerant {
+				return 0, err
+			}
+			d.damage++
+			d.lacking = true
+			break
+		}
+		if !more {
+			break
+		}
+	}
+	coverage := 1.0
+	for i := range d.comps {
+		c := &d.comps[i]
+		coverage = min(coverage, float64(c.known)/float64(c.cols*c.rows))
+	}
+	if !d.sawEOI && d.opt.Mode != Tolerant {
+		return 0, d.malformed("the file ends early: no end marker")
+	}
+	for my := range d.mcuY {
+		for i := range d.comps {
+			c := &d.comps[i]
+			for by := range c.v {
+				row := my*c.v + by
+				if row >= c.rows {
+					break
+				}
+				for bx := range c.cols {
+					blk := (*[64]int16)(c.coef[64*(row*c.stride+bx):])
+					o.put(c, c.at(o, bx, by), blk, 64)
+				}
+			}
+		}
+		if err := o.emit(my); err != nil {
+			return 0, err
+		}
+	}
+	return coverage, nil
+}
+
+// collect reads one scan into the coefficients of its components.
+func (d *decoder) collect() error {
+	single := len(d.scan) == 1
+	cols, rows := d.mcuX, d.mcuY
+	if single {
+		cols, rows = d.scan[0].cols, d.scan[0].rows
+	}
+	r := restarts{d: d, left: d.restart}
+	good := 0
+	for my := range rows {
+		for mx := range cols {
+			if err := r.before(); err != nil {
+				return err
+			}
+			if r.empty {
+				if d.restart == 0 {
+					return d.cover(good, cols*rows)
+				}
+				continue
+			}
+			d.bits.ensure()
+			for _, c := range d.scan {
+				if single {
+					d.one(c, (*[64]int16)(c.coef[64*(my*c.stride+mx):]))
+					break
+				}
+				for by := range c.v {
+					for bx := range c.h {
+						d.one(c, (*[64]int16)(c.coef[64*((my*c.v+by)*c.stride+mx*c.h+bx):]))
+					}
+				}
+			}
+			if err := r.after(); err != nil {
+				return err
+			}
+			if !r.empty {
+				good++
+			}
+		}
+	}
+	return d.cover(good, cols*rows)
+}
+
+// cover notes for how many blocks a scan gave means.
+func (d *decoder) cover(good, all int) error {
+	if d.ss == 0 && d.ah == 0 {
+		for _, c := range d.scan {
+			c.known = max(c.known, int(int64(c.cols*c.rows)*int64(good)/int64(all)))
+		}
+	}
+	return nil
+}
+
+// one reads what the current scan says of one block.
+func (d *decoder) one(c *component, blk *[64]int16) {
+	switch {
+	case !d.progressive:
+		d.bits.block(blk, d.dcTab[c.dc&3], d.acTab[c.ac&3], &c.pred, &d.damage)
+	case d.ss == 0 && d.ah == 0:
+		d.dcFirst(c, blk)
+	case d.ss == 0:
+		d.dcRefine(blk)
+	case d.ah == 0:
+		if d.eobrun > 0 {
+			d.eobrun--
+		} else {
+			d.acFirst(d.acTab[c.ac&3], blk)
+		}
+	default:
+		d.acRefine(d.acTab[c.ac&3], blk)
+	}
+}
+
+// endScan leaves the reader behind the entropy-coded data.
+func (d *decoder) endScan() error {
+	b := &d.bits
+	d.pos, d.pending = b.next, b.marker
+	left := b.end*8 - (b.pos*8 - int(b.n))
+	if left >= 8 {
+		return d.damaged("%d bytes behind the data of a scan", left/8)
+	}
+	return nil
+}

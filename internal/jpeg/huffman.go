@@ -1,0 +1,114 @@
+package jpeg
+
+import "errors"
+
+// lookBits is how many bits one look at a table resolves: nearly every code of a photograph, and
+// mostly the value behind it.
+const lookBits = 10
+
+// An entry of huffman.look is, from the low bits up: bits to drop (5), entryLong, entrySymbol, the
+// run of zeros or the symbol (8), the value (16).
+const (
+	entryBits   = 31
+	entryLong   = 1 << 5 // the code is longer than lookBits
+	entrySymbol = 1 << 6 // only the code was resolved; its symbol follows
+)
+
+type huffman struct {
+	look [1 << lookBits]uint32
+	// For longer codes: the largest code of each length, and where its symbols begin.
+	max    [18]int32
+	offset [18]int32
+	symbol [256]byte
+}
+
+func newHuffman(counts [16]byte, symbols []byte, dc bool) (*huffman, error) {
+	t := &huffman{}
+	copy(t.symbol[:], symbols)
+	for i := range t.look {
+		t.look[i] = entryLong
+	}
+	code, p := int32(0), 0
+	for l := 1; l <= 16; l++ {
+		n := int(counts[l-1])
+		t.max[l] = -1
+		if n > 0 {
+			t.offset[l] = int32(p) - code
+			for range n {
+				s := t.symbol[p]
+				if dc && s > 15 {
+					return nil, errors.New("a DC symbol above 15")
+				}
+				if l <= lookBits {
+					t.fill(uint32(code), uint(l), s, dc)
+				}
+				code++
+				p++
+			}
+			t.max[l] = code - 1
+			if code >= 1<<l {
+				return nil, errors.New("more codes than their lengths allow")
+			}
+		}
+		code <<= 1
+	}
+	t.max[17] = 1 << 30 // ends the search
+	return t, nil
+}
+
+// fill enters a code of l bits under every continuation.
+func (t *huffman) fill(code uint32, l uint, s byte, dc bool) {
+	run, size := uint32(s>>4), uint(s&15)
+	first := code << (lookBits - l)
+	for i := range uint32(1) << (lookBits - l) {
+		e := uint32(l) | entrySymbol | uint32(s)<<8
+		if size > 0 && l+size <= lookBits {
+			v := i >> (lookBits - l - size)
+			e = uint32(l+size) | run<<8 | uint32(uint16(extend(v, size)))<<16
+		} else if dc && size == 0 {
+			e = uint32(l)
+		}
+		t.look[first+i] = e
+	}
+}
+
+// long decodes a code of more than lookBits bits. ok is false, and the symbol 0, when there is none.
+func (t *huffman) long(b *bits) (symbol byte, ok bool) {
+	w := int32(b.acc >> 47) // 17 bits
+	l := uint(lookBits + 1)
+	for w>>(17-l) > t.max[l] {
+		l++
+	}
+	b.acc <<= l
+	b.n -= l
+	if l > 16 {
+		return 0, false
+	}
+	return t.symbol[(w>>(17-l)+t.offset[l])&255], true
+}
+
+// decode reads one symbol and leaves its value bits. The bits must have been refilled.
+func (t *huffman) decode(b *bits) (symbol byte, ok bool) {
+	e := t.look[b.acc>>(64-lookBits)]
+	if e&entryLong != 0 {
+		return t.long(b)
+	}
+	if e&entrySymbol == 0 { // the entry holds the value too; undo it
+		return t.undo(b, e), true
+	}
+	b.acc <<= e & entryBits
+	b.n -= uint(e & entryBits)
+	return byte(e >> 8), true
+}
+
+// undo takes from an entry with a value the symbol alone.
+func (t *huffman) undo(b *bits, e uint32) byte {
+	size := uint(0)
+	for v := int32(int16(e >> 16)); v != 0; v /= 2 {
+		size++
+	}
+	l := uint(e&entryBits) - size
+	b.acc <<= l
+	b.n -= l
+	return byte(e>>8)<<4 | byte(size)
+}

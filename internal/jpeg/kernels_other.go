@@ -1,0 +1,3 @@
+package jpeg
+
+func bestKernels(generic bool) kernels { return genericKernels() }
