@@ -15,7 +15,8 @@ import (
 type Format uint8
 
 // The formats that Sniff tells apart. Open reads Safetensors, TorchZip,
-// TorchLegacy and NPZ; the others are for packages above this one.
+// TorchLegacy, HDF5, KerasZip and NPZ; the others are for packages above this
+// one.
 const (
 	Unknown Format = iota
 	Safetensors
@@ -28,11 +29,12 @@ const (
 	NPY
 	NPZ
 	Zip // a zip archive of anything else
+	KerasZip
 )
 
 // String is the format's name, as "safetensors" or "torch-zip".
 func (f Format) String() string {
-	names := [...]string{"unknown", "safetensors", "torch-zip", "torch-legacy", "tflite", "onnx", "hdf5", "tf-checkpoint", "npy", "npz", "zip"}
+	names := [...]string{"unknown", "safetensors", "torch-zip", "torch-legacy", "tflite", "onnx", "hdf5", "tf-checkpoint", "npy", "npz", "zip", "keras"}
 	if int(f) < len(names) {
 		return names[f]
 	}
@@ -49,9 +51,9 @@ type UnsupportedFormatError struct {
 func (e *UnsupportedFormatError) Error() string {
 	switch e.Format {
 	case Unknown:
-		return fmt.Sprintf("%s: not a checkpoint of a known format (safetensors, PyTorch, npz)", e.Path)
+		return fmt.Sprintf("%s: not a checkpoint of a known format (safetensors, PyTorch, Keras, npz)", e.Path)
 	case Zip:
-		return fmt.Sprintf("%s: zip archive that is neither a PyTorch checkpoint nor npz", e.Path)
+		return fmt.Sprintf("%s: zip archive that is no PyTorch checkpoint, .keras file or npz", e.Path)
 	}
 	return fmt.Sprintf("%s: %v files cannot be read as a set of weights", e.Path, e.Format)
 }
@@ -97,6 +99,9 @@ func sniffZip(r io.ReaderAt, size int64) Format {
 	}
 	arrays := 0
 	for _, f := range a.Files {
+		if f.Name == kerasWeights {
+			return KerasZip
+		}
 		if f.Name == "data.pkl" || strings.HasSuffix(f.Name, "/data.pkl") {
 			return TorchZip
 		}

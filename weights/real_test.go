@@ -102,10 +102,6 @@ func TestSniffReal(t *testing.T) {
 		}
 		f.Close()
 	}
-	_, err := Open(dataFile(t, "models/cls/mobilenet_v1_0.25_224_keras.h5"), nil)
-	if u, ok := err.(*UnsupportedFormatError); !ok || u.Format != HDF5 {
-		t.Errorf("%v", err)
-	}
 }
 
 func BenchmarkOpenLegacy(b *testing.B) {

@@ -2,8 +2,8 @@
 // binds them to the variables of a network.
 //
 // [Open] tells the format by the file's content and reads safetensors, PyTorch
-// (.pt, .pth, .pth.tar, in the zip and the legacy format) and npz. Nothing in
-// a file is ever run, and no file makes it take more memory than [Limits] say.
+// (.pt, .pth, .pth.tar, in the zip and the legacy format), Keras (.h5, .keras)
+// and npz. Nothing in a file is ever run, and no file makes it take more memory than [Limits] say.
 // [Bind] gives every variable its tensor, converted to float32 and to the
 // layout of the network (convolutions OIHW), and reports what was applied,
 // missing, unused and mismatched; it is strict unless told otherwise.
@@ -31,8 +31,8 @@ type Limits struct {
 	MaxTensorBytes int64 // all tensors together; default 2 GiB
 	MaxTensors     int   // default 65536
 	MaxRank        int   // default 16
-	// MaxRatio bounds the bytes of tensors made from a byte of a PyTorch or npz
-	// file, beyond a first 64 MiB: compressed entries and strided views can
+	// MaxRatio bounds the bytes of tensors made from a byte of a PyTorch, Keras
+	// or npz file, beyond a first 64 MiB (32 MiB for HDF5): compressed entries and strided views can
 	// claim more than the file holds. Default 8.
 	MaxRatio int64
 }
@@ -185,6 +185,10 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Set, error) {
 		}
 	case TorchZip, TorchLegacy:
 		tensors, err = s.readTorch(r, size, &o)
+	case HDF5:
+		tensors, err = s.readHDF5(r, size, &o)
+	case KerasZip:
+		tensors, err = s.readKerasZip(r, size, &o)
 	case NPZ:
 		tensors, err = npy.ReadArchive(r, size, &npy.Limits{MaxBytes: l.MaxTensorBytes, MaxArrays: l.MaxTensors, MaxRank: l.MaxRank, MaxRatio: l.MaxRatio})
 	default:

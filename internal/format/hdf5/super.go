@@ -76,6 +76,9 @@ func (f *File) readSuperblock(at uint64) (uint64, error) {
 }
 
 func (f *File) checkSizes(c *cursor) error {
+	if err := c.err("superblock"); err != nil {
+		return err
+	}
 	for _, n := range []int{f.offBytes, f.lenBytes} {
 		if n != 2 && n != 4 && n != 8 {
 			return fmt.Errorf("offset %d: addresses of %d bytes and lengths of %d bytes are not supported", c.offset(), f.offBytes, f.lenBytes)
