@@ -35,6 +35,8 @@ func (a *app) classify() *cobra.Command {
 	var m modelFlags
 	var top int
 	var threshold float32
+	var features []string
+	var dir string
 	c := &cobra.Command{
 		Use:   "classify --weights FILE IMAGE...",
 		Short: "Say what pictures show",
@@ -62,18 +64,26 @@ does not stop the rest; the exit code is then 1.`,
 			if threshold < 0 || threshold > 1 {
 				return usagef("--threshold %v: give a probability from 0 to 1", threshold)
 			}
+			if dir != "" && len(features) == 0 {
+				return usagef("--features-out writes features: name them with --features, as --features embedding")
+			}
 			model, err := m.open(func(o *mobilenet.Options) { o.Top, o.Threshold = top, threshold })
 			if err != nil {
 				return err
 			}
 			defer model.Close()
 			a.note(model, m.weights)
+			if len(features) > 0 {
+				return a.features(c.Context(), model, features, dir, args)
+			}
 			return a.classifyAll(c.Context(), model, args)
 		},
 	}
 	m.register(c, true, true)
 	c.Flags().IntVar(&top, "top", 5, "classes to print for a picture")
 	c.Flags().Float32Var(&threshold, "threshold", 0, "leave out classes with a lower probability")
+	c.Flags().StringSliceVar(&features, "features", nil, "instead of classes, values inside the network: embedding, or names as blocks.12.expand.act,pool")
+	c.Flags().StringVar(&dir, "features-out", "", "write the features to this folder, as NumPy files")
 	return c
 }
 

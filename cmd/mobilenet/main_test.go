@@ -233,3 +233,18 @@ func TestBar(t *testing.T) {
 		}
 	}
 }
+
+// TestArenaOfTableAndFile plans the same network from its table, without
+// weights, and from a file with them.
+func TestArenaOfTableAndFile(t *testing.T) {
+	var fromFile, fromSpec struct {
+		Spec       string `json:"spec"`
+		ArenaBytes int64  `json:"arena_bytes"`
+		Params     int64  `json:"params"`
+	}
+	command(t, &fromFile, "summary", "--json", tiny)
+	command(t, &fromSpec, "summary", "--json", fromFile.Spec)
+	if fromFile != fromSpec || fromFile.ArenaBytes < 32*32*3*4 {
+		t.Errorf("file %+v, table %+v", fromFile, fromSpec)
+	}
+}
