@@ -76,9 +76,9 @@ func convert(m image.Image, reuse bool) (*Image, error) {
 			}
 		})
 	case *image.YCbCr:
-		return fromJPEG(m)
+		return fromYCbCr(m)
 	case *image.NYCbCrA:
-		return fromJPEG(&m.YCbCr)
+		return fromYCbCr(&m.YCbCr)
 	default:
 		out = into(nil)
 		for y := range h {

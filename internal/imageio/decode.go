@@ -18,6 +18,12 @@ type Options struct {
 	// IgnoreOrientation leaves the pixels as stored. By default the EXIF orientation is applied,
 	// because phones store turned pictures; Pillow and torchvision apply it to TIFF files only.
 	IgnoreOrientation bool
+	// Mode says what to do with damaged JPEG files. The default accepts what Pillow does.
+	Mode Mode
+	// AtLeast, where positive, lets JPEG files be decoded at 1/2, 1/4 or 1/8 of their size as long as
+	// the shorter side keeps that many pixels, like Pillow's draft mode. Faster, but the pixels after
+	// resizing are not those of a recipe that decodes at full size.
+	AtLeast int
 }
 
 // Info describes a decoded file.
@@ -25,6 +31,11 @@ type Info struct {
 	Format        string // "jpeg", "png", "gif", "webp", "bmp", "tiff"
 	Width, Height int    // as stored, before the orientation is applied
 	Orientation   int    // EXIF 1..8; 1 when absent
+	Reduced       int    // the picture was decoded at 1/Reduced of its size; see Options.AtLeast
+	// Coverage is the share of the picture that the file held, 0 to 1: below 1 only in tolerant mode
+	// or for damaged JPEG files. Damage counts the irregularities stepped over.
+	Coverage float64
+	Damage   int
 }
 
 // format is one kind of file. header must not take memory in proportion to what the file declares.
@@ -108,14 +119,19 @@ func DecodeBytes(b []byte, opt *Options) (m *Image, info Info, err error) {
 	if err != nil {
 		return nil, Info{}, classify(f.name, err)
 	}
-	info = Info{Format: f.name, Width: h.width, Height: h.height, Orientation: max(h.orientation, 1)}
+	info = Info{Format: f.name, Width: h.width, Height: h.height, Orientation: max(h.orientation, 1), Reduced: 1, Coverage: 1}
 	if err := lim.check(f.name, h, int64(len(b))); err != nil {
 		return nil, info, err
 	}
-	if m, err = f.decode(b); err != nil {
+	if f.name == "jpeg" {
+		m, err = decodeJPEGAs(b, &o, &info)
+	} else {
+		m, err = f.decode(b)
+	}
+	if err != nil {
 		return nil, info, classify(f.name, err)
 	}
-	if m.W != h.width || m.H != h.height {
+	if info.Reduced == 1 && (m.W != h.width || m.H != h.height) {
 		return nil, info, fail(ErrMalformed, f.name, fmt.Sprintf("declares %dx%d pixels, holds %dx%d", h.width, h.height, m.W, m.H))
 	}
 	if !o.IgnoreOrientation {

@@ -2,12 +2,13 @@ package imageio
 
 import (
 	"errors"
-	"image/jpeg"
 	"image/png"
 	"strings"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
+
+	"github.com/mobilenet-go/mobilenet/internal/jpeg"
 )
 
 // The classes of error that Decode returns, for errors.Is. An error of the reader itself (a disk, a
@@ -59,13 +60,23 @@ func classify(format string, err error) error {
 	if errors.As(err, &own) {
 		return err
 	}
+	var je *jpeg.Error
+	if errors.As(err, &je) {
+		kind := ErrMalformed
+		switch je.Kind {
+		case jpeg.ErrUnsupported:
+			kind = ErrUnsupported
+		case jpeg.ErrLimit:
+			kind = ErrLimit
+		}
+		return fail(kind, format, je.Message())
+	}
 	kind := ErrMalformed
 	var (
-		ju jpeg.UnsupportedError
 		pu png.UnsupportedError
 		tu tiff.UnsupportedError
 	)
-	if errors.As(err, &ju) || errors.As(err, &pu) || errors.As(err, &tu) || errors.Is(err, bmp.ErrUnsupported) {
+	if errors.As(err, &pu) || errors.As(err, &tu) || errors.Is(err, bmp.ErrUnsupported) {
 		kind = ErrUnsupported
 	}
 	return fail(kind, format, strings.TrimPrefix(err.Error(), format+": "))

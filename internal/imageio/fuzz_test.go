@@ -51,7 +51,7 @@ func FuzzEXIF(f *testing.F) {
 		if o := exifOrientation(b); o < 0 || o > 8 {
 			t.Errorf("orientation %d", o)
 		}
-		scanJPEG(append([]byte("\xff\xd8\xff\xe1"), b...))
+		jpegHeader(append([]byte("\xff\xd8\xff\xe1"), b...))
 		pngChunk(b, "eXIf")
 	})
 }

@@ -78,7 +78,7 @@ func TestHugeDimensions(t *testing.T) {
 	copy(vp8[i+3:], "\xff\x3f\xff\x3f")
 	for name, b := range map[string][]byte{
 		"jpeg": jpegSized(jpg, 65535, 65535), "jpeg narrow": jpegSized(jpg, 65535, 2000),
-		"jpeg middle": jpegSized(jpg, 6000, 6000), "progressive": jpegSized(prog, 4000, 4000),
+		"jpeg middle": jpegSized(jpg, 9000, 9000), "progressive": jpegSized(prog, 6000, 6000),
 		"png": pngSized(readFile(t, "png_rgb.png"), 1<<30, 1<<30), "png 30000": pngSized(readFile(t, "png_1bit.png"), 30000, 30000),
 		"png 16 bit": pngSized(readFile(t, "png_rgba16.png"), 6000, 6000),
 		"gif":        gifSized, "bmp": bmpSized, "tiff": tifSized, "vp8x": vp8x, "vp8l": vp8l, "vp8": vp8,

@@ -2,11 +2,11 @@ package imageio
 
 import "image"
 
-// fromJPEG converts the planes of a JPEG the way libjpeg does (and so Pillow): chroma is brought to
+// fromYCbCr converts planes that someone else decoded, the way libjpeg does (and so Pillow): chroma is brought to
 // full size by a triangle filter ("fancy upsampling", 3/4 of the nearer and 1/4 of the further
 // sample) where it is halved, by repetition for rarer ratios, and then converted by 16-bit fixed
 // point JFIF equations. Go's own conversion repeats chroma, which shifts colours along edges.
-func fromJPEG(m *image.YCbCr) (*Image, error) {
+func fromYCbCr(m *image.YCbCr) (*Image, error) {
 	w, h := m.Rect.Dx(), m.Rect.Dy()
 	out, err := New(w, h)
 	if err != nil {

@@ -29,12 +29,14 @@ type Error struct {
 	Offset int // in the file, where reading stopped; -1 where that says nothing
 }
 
-func (e *Error) Error() string {
-	s := e.Kind.Error() + ": " + e.Detail
+func (e *Error) Error() string { return e.Kind.Error() + ": " + e.Message() }
+
+// Message is the error without its class.
+func (e *Error) Message() string {
 	if e.Offset >= 0 {
-		s += fmt.Sprintf(" (at byte %d)", e.Offset)
+		return fmt.Sprintf("%s (at byte %d)", e.Detail, e.Offset)
 	}
-	return s
+	return e.Detail
 }
 
 // Unwrap makes errors.Is(err, ErrLimit) and its siblings work.
