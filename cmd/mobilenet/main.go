@@ -20,6 +20,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	// The first Ctrl-C ends the work in order, a second one the process.
+	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -93,7 +95,35 @@ the weights came from.`,
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.classify(), a.eval(), a.summary(), a.inspect(), a.convert(), a.env(), a.version())
+	root.SetHelpCommand(help())
+	// Cobra's own verb, held to the same exit codes.
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil && c != root {
+		c.Short = "Write a script that completes commands for a shell"
+		c.Args = unknownVerb
+		c.RunE = func(c *cobra.Command, args []string) error {
+			return usagef("for which shell? use mobilenet completion bash, zsh, fish or powershell")
+		}
+	}
 	return root
+}
+
+func help() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [VERB]",
+		Short: "Explain a verb",
+		RunE: func(c *cobra.Command, args []string) error {
+			verb, rest, err := c.Root().Find(args)
+			if err != nil {
+				return usageError{err}
+			}
+			if err := unknownVerb(verb, rest); err != nil {
+				return err
+			}
+			verb.InitDefaultHelpFlag()
+			return verb.Help()
+		},
+	}
 }
 
 // unknownVerb turns what is left over after the verbs into an error with a

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/mobilenet-go/mobilenet/internal/format/npy"
+	"github.com/mobilenet-go/mobilenet/weights"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -246,5 +247,61 @@ func TestArenaOfTableAndFile(t *testing.T) {
 	command(t, &fromSpec, "summary", "--json", fromFile.Spec)
 	if fromFile != fromSpec || fromFile.ArenaBytes < 32*32*3*4 {
 		t.Errorf("file %+v, table %+v", fromFile, fromSpec)
+	}
+}
+
+// TestNetworkAndNames reads weights whose network and names come from outside.
+func TestNetworkAndNames(t *testing.T) {
+	set, err := weights.Open(tiny, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := weights.NewSet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make(weights.NameMap)
+	for i, x := range set.Tensors() {
+		if strings.HasPrefix(x.Name, "golden.") {
+			continue
+		}
+		y := *x
+		y.Name = fmt.Sprintf("net.%d", i)
+		names[x.Name] = weights.Published{Name: y.Name}
+		if err := foreign.Add(&y); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	file, namesFile, out := filepath.Join(dir, "foreign.safetensors"), filepath.Join(dir, "names.json"), filepath.Join(dir, "out.safetensors")
+	if err := foreign.Save(file); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(namesFile, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	picture, spec := "../../testdata/pictures/rings.jpg", set.Metadata["mobilenet.spec"]
+	var want, got, again classified
+	command(t, &want, "classify", "--json", "--weights", tiny, picture)
+	command(t, &got, "classify", "--json", "--weights", file, "--model", spec, "--names", namesFile, picture)
+	var done converted
+	command(t, &done, "convert", "--json", file, "-o", out, "--model", spec, "--names", namesFile)
+	command(t, &again, "classify", "--json", "--weights", out, picture)
+	for i, p := range want.Predictions {
+		p.Label = fmt.Sprint(p.Class) // the foreign file has no labels
+		if got.Predictions[i] != p || again.Predictions[i] != p {
+			t.Errorf("place %d: got %+v and converted %+v, want %+v", i, got.Predictions[i], again.Predictions[i], p)
+		}
+	}
+	var errs bytes.Buffer
+	if code := run(context.Background(), []string{"classify", "--weights", file, picture}, strings.NewReader(""), &errs, &errs); code != 1 {
+		t.Errorf("without the network: exit code %d", code)
+	}
+	if got := errs.String(); !strings.Contains(got, "give --model, with --names if the names are its own") {
+		t.Errorf("got %q", got)
 	}
 }
