@@ -44,10 +44,16 @@ type Options struct {
 	Threshold float32
 	// Threads bounds the goroutines used; 0 means all processors.
 	Threads int
+	// Limits bound what pictures and model files may ask for.
+	Limits Limits
 	// Kernels limits the arithmetic to "ref" (slow, obviously right) or "go"
 	// (portable); empty takes the fastest this machine has.
 	Kernels string
 }
+
+// Limits bound what files from outside may ask for, before memory is taken.
+// The zero value is the default: see the fields.
+type Limits = engine.Limits
 
 // Classifier is a model that gives scores to the classes it knows. It is
 // immutable and may be used by any number of goroutines.
@@ -65,7 +71,7 @@ func Open(path string, opt *Options) (*Classifier, error) {
 		o = *opt
 	}
 	m, err := engine.Open(path, &engine.Options{
-		Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels,
+		Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels, Limits: o.Limits,
 	})
 	if err != nil {
 		return nil, err

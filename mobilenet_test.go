@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -281,5 +282,32 @@ func TestOpenRefuses(t *testing.T) {
 	defer c.Close()
 	if i := c.Info(); i.Height != 48 || i.Classes != 10 || i.Recipe != "resize=55,crop=48,filter=bilinear,range=imagenet" || !i.RecipeGuessed {
 		t.Errorf("info %+v", i)
+	}
+}
+
+// TestLimits sets each limit below what a good file asks for.
+func TestLimits(t *testing.T) {
+	path, _ := generated(t, 10)
+	for name, l := range map[string]mobilenet.Limits{
+		"bytes":       {FileBytes: 1000},
+		"tensor":      {TensorBytes: 1000},
+		"tensors":     {Tensors: 3},
+		"activations": {Activations: 1000},
+	} {
+		c, err := mobilenet.Open(path, &mobilenet.Options{Limits: l})
+		if err == nil {
+			c.Close()
+			t.Errorf("%s: accepted", name)
+		} else if !strings.Contains(err.Error(), path) || !(strings.Contains(err.Error(), "limit") || strings.Contains(err.Error(), "more than")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ctx := context.Background()
+	data := encoded(t, picture(1, 300, 200))
+	for name, l := range map[string]mobilenet.Limits{"pixels": {Pixels: 300 * 199}, "file": {PictureBytes: int64(len(data)) - 1}} {
+		c := open(t, &mobilenet.Options{Limits: l})
+		if _, err := c.Classify(ctx, bytes.NewReader(data)); err == nil || !strings.Contains(err.Error(), "limit") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -32,6 +32,7 @@ const maxKerasConfig = 16 << 20 // bytes
 func (s *Set) readHDF5(r io.ReaderAt, size int64, o *Options) ([]*tensor.Tensor, error) {
 	f, err := hdf5.Read(r, size, &hdf5.Limits{
 		MaxDataBytes: o.Limits.MaxTensorBytes, MaxObjects: 16 * o.Limits.MaxTensors, MaxRank: o.Limits.MaxRank, MaxRatio: o.Limits.MaxRatio,
+		MaxDepth: o.Limits.MaxDepth,
 	})
 	if err != nil {
 		return nil, err

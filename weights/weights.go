@@ -31,6 +31,7 @@ type Limits struct {
 	MaxTensorBytes int64 // all tensors together; default 2 GiB
 	MaxTensors     int   // default 65536
 	MaxRank        int   // default 16
+	MaxDepth       int   // nesting of objects and groups; default 64, for HDF5 32
 	// MaxRatio bounds the bytes of tensors made from a byte of a PyTorch, Keras
 	// or npz file, beyond a first 64 MiB (32 MiB for HDF5): compressed entries and strided views can
 	// claim more than the file holds. Default 8.
@@ -216,7 +217,7 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Set, error) {
 func (s *Set) readTorch(r io.ReaderAt, size int64, o *Options) ([]*tensor.Tensor, error) {
 	f, err := torchpt.Read(r, size, &torchpt.Options{
 		MaxTensorBytes: o.Limits.MaxTensorBytes, MaxTensors: o.Limits.MaxTensors, MaxRank: o.Limits.MaxRank,
-		MaxRatio: o.Limits.MaxRatio, SkipChecksum: o.SkipChecksum,
+		MaxDepth: o.Limits.MaxDepth, MaxRatio: o.Limits.MaxRatio, SkipChecksum: o.SkipChecksum,
 	})
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 type Detected struct {
 	Net    *arch.Net
 	Scheme string
+	Names  weights.NameMap // of a file whose layers were matched by their order
 	Notes  []string
 }
 
@@ -73,6 +74,11 @@ func Detect(set *weights.Set, dialect string) (*Detected, error) {
 			}
 		}
 	}
+	if len(found) == 0 && isKeras(set) {
+		if d, err := detectOrder(set, dialect); d != nil || err != nil {
+			return d, err
+		}
+	}
 	if len(found) == 0 {
 		hint := ""
 		if closestMissing < 100 {
@@ -81,6 +87,11 @@ func Detect(set *weights.Set, dialect string) (*Detected, error) {
 		return nil, fmt.Errorf("%s: the tensors' names and shapes fit no published network%s: give --model, with --names if the names are its own", set.Source.Path, hint)
 	}
 	best := found[0]
+	if isKeras(set) {
+		if err := kerasAgrees(set, best.Net); err != nil {
+			return nil, err
+		}
+	}
 	// TensorFlow's weights in timm differ in padding, which no tensor shows.
 	if strings.HasPrefix(filepath.Base(set.Source.Path), "tf_") {
 		for _, f := range found {
@@ -105,7 +116,7 @@ func has(set *weights.Set, name string) bool {
 // fitWidth finds the multiplier with which every tensor has its shape.
 func fitWidth(set *weights.Set, name, dialect, scheme string) *arch.Net {
 	for _, width := range detectWidths {
-		net, err := arch.New(name, arch.Options{Dialect: dialect, Width: width, Classes: classes(set, name, dialect, scheme)})
+		net, err := arch.New(name, arch.Options{Dialect: dialect, Width: width, Classes: classes(set, name, dialect, scheme), Resolution: kerasResolution(set)})
 		if err != nil {
 			continue
 		}

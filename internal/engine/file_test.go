@@ -136,7 +136,7 @@ func TestSpoiledFiles(t *testing.T) {
 			s.Get("golden.input").Shape = []int{3, 32, 32}
 		},
 		"metrics": func(s *weights.Set) { s.Metadata["mobilenet.metrics"] = "{" },
-		"nodes": func(s *weights.Set) {
+		"not a list": func(s *weights.Set) {
 			delete(s.Metadata, "mobilenet.spec")
 			s.Metadata["mobilenet.graph"] = `{"nodes":7}`
 		},

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/mobilenet-go/mobilenet/weights"
 )
 
 // FuzzRead opens anything at all as a model: no input may panic, and every
@@ -53,9 +51,9 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	}
-	limits := weights.Limits{MaxFileBytes: 1 << 20, MaxTensorBytes: 1 << 22}
+	limits := Limits{FileBytes: 1 << 20, TensorBytes: 1 << 22}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := Read("file", bytes.NewReader(data), int64(len(data)), &Options{Weights: limits, Threads: 1})
+		m, err := Read("file", bytes.NewReader(data), int64(len(data)), &Options{Limits: limits, Threads: 1})
 		if err != nil {
 			if msg := err.Error(); !strings.HasPrefix(msg, "file: ") || strings.ContainsAny(msg, "\n\r") {
 				t.Errorf("not one line that names the file: %q", msg)

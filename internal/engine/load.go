@@ -53,10 +53,8 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Model, error) 
 	switch format {
 	case weights.TFLite, weights.ONNX:
 		return readImported(name, format, r, size, opt)
-	case weights.HDF5:
-		return nil, fmt.Errorf("%s: Keras HDF5 files are not read yet: save the weights as TFLite, ONNX or safetensors", name)
 	}
-	set, err := weights.Read(name, r, size, &weights.Options{Limits: opt.Weights})
+	set, err := weights.Read(name, r, size, &weights.Options{Limits: opt.Limits.weights()})
 	if err != nil {
 		return nil, withFormats(err)
 	}
@@ -77,7 +75,7 @@ func readImported(name string, format weights.Format, r io.ReaderAt, size int64,
 	if err != nil {
 		return nil, err
 	}
-	im, err := imported(format, data)
+	im, err := imported(format, data, opt.Limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -98,7 +96,7 @@ func readImported(name string, format weights.Format, r io.ReaderAt, size int64,
 	}
 	info.Recipe.Width, info.Recipe.Height = im.W, im.H
 	if format == weights.TFLite {
-		info.Labels = attachedLabels(data, im.Classes)
+		info.Labels = attachedLabels(data, im.Classes, opt.Limits)
 	}
 	if err := info.defaults(opt, im.AnySize); err != nil {
 		return nil, err
@@ -107,7 +105,7 @@ func readImported(name string, format weights.Format, r io.ReaderAt, size int64,
 }
 
 func readWhole(name string, r io.ReaderAt, size int64, opt *Options) ([]byte, error) {
-	limit := opt.Weights.MaxFileBytes
+	limit := opt.Limits.FileBytes
 	if limit <= 0 {
 		limit = maxImported
 	}
@@ -121,15 +119,15 @@ func readWhole(name string, r io.ReaderAt, size int64, opt *Options) ([]byte, er
 	return data, nil
 }
 
-func imported(format weights.Format, data []byte) (*importer.Imported, error) {
+func imported(format weights.Format, data []byte, lim Limits) (*importer.Imported, error) {
 	if format == weights.TFLite {
-		f, err := tflite.Parse(data, tflite.Limits{})
+		f, err := tflite.Parse(data, lim.tflite())
 		if err != nil {
 			return nil, err
 		}
 		return importer.FromTFLite(f)
 	}
-	f, err := onnx.Parse(data, onnx.Limits{})
+	f, err := onnx.Parse(data, lim.onnx())
 	if err != nil {
 		return nil, err
 	}
@@ -138,8 +136,8 @@ func imported(format weights.Format, data []byte) (*importer.Imported, error) {
 
 // attachedLabels finds a label list among the files packed into a TFLite
 // file: one text file with a line for each of its scores.
-func attachedLabels(data []byte, rows int) []string {
-	files, err := tflite.AssociatedFiles(data, tflite.Limits{})
+func attachedLabels(data []byte, rows int, lim Limits) []string {
+	files, err := tflite.AssociatedFiles(data, lim.tflite())
 	if err != nil {
 		return nil // the pack is an extra; the network is read without it
 	}
@@ -171,6 +169,15 @@ func FromSet(set *weights.Set, opt *Options) (*Model, error) {
 			return nil, err
 		}
 		net, scheme, notes = found.Net, found.Scheme, found.Notes
+		if found.Names != nil {
+			byOrder := *opt
+			byOrder.Names = found.Names
+			opt = &byOrder
+		}
+	} else if names := kerasNames(set, net, opt); names != nil {
+		byOrder := *opt
+		byOrder.Names = names
+		opt = &byOrder
 	}
 	if opt.Names != nil {
 		scheme = "canonical"
@@ -220,6 +227,7 @@ func bind(set *weights.Set, net *arch.Net, scheme string, opt *Options) (*Model,
 		Path: set.Source.Path, Format: set.Source.Format.String(), Params: params,
 		Recipe: defaultRecipe(net), RecipeGuessed: true,
 	}
+	info.kerasInfo(set)
 	if err := info.defaults(opt, true); err != nil {
 		return nil, err
 	}
@@ -237,9 +245,6 @@ func finite(data []float32) error {
 	}
 	return nil
 }
-
-// maxActivations is the default of Options.MaxActivations.
-const maxActivations = 128 << 20
 
 // check compiles nothing yet but makes sure that the model can be built at its
 // size within its memory and that its recipe makes pictures of that size. It
@@ -264,11 +269,7 @@ func (m *Model) check(opt *Options) (*Model, error) {
 		if !opt.declared && (opt.Preprocess != "" || opt.Net != nil) {
 			return nil
 		}
-		limit := opt.MaxActivations
-		if limit <= 0 {
-			limit = maxActivations
-		}
-		_, err = exec.NewPlan(g, int(min(limit/4, 1<<30)))
+		_, err = exec.NewPlan(g, opt.Limits.elements())
 		return err
 	}()
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/internal/exec"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
-	"github.com/mobilenet-go/mobilenet/internal/imageio"
 	"github.com/mobilenet-go/mobilenet/transform"
 	"github.com/mobilenet-go/mobilenet/weights"
 )
@@ -70,13 +69,7 @@ type Options struct {
 	Threads int
 	// Kernels limits the kernels to a rung, as "ref" or "go".
 	Kernels string
-	// Pictures are the limits on pictures, Weights on checkpoints.
-	Pictures imageio.Limits
-	Weights  weights.Limits
-	// MaxActivations bounds the memory in bytes of one picture's activations
-	// at the size a file declares; 0 means 128 MiB. A size asked for by
-	// Preprocess or Net is the caller's own affair.
-	MaxActivations int64
+	Limits  Limits
 	// declared holds when Preprocess is the file's own text.
 	declared bool
 }
