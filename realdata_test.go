@@ -35,6 +35,7 @@ type published struct {
 var publishedModels = []published{
 	{"mobilenet_v1_0.25_224_float.tflite", "v1_0.25_224_float.npz", "v1_0.25_224_float.npz", nil, 1e-5},
 	{"mobilenet_v1_0.25_224_pytorch_legacy.pth.tar", "v1_0.25_224_pytorch_float.npz", "v1_0.25_224_pytorch_float.npz", leakyV1, 1e-3},
+	{"mobilenet_v1_0.25_224_keras.h5", "v1_0.25_224_keras_h5.npz", "v1_0.25_224_keras_h5.npz", nil, 1e-3},
 	{"derived_mobilenet_v2_1.0_224_float_nchw.onnx", "derived_v2_1.0_224_onnx_f32_crops50.npz", "derived_v2_1.0_224_onnx_f32", nil, 1e-3},
 	{"derived_mobilenet_v3_small_1.0_224_float_nchw.onnx", "derived_v3_small_onnx_f32_crops50.npz", "derived_v3_small_onnx_f32", nil, 1e-3},
 	{"derived_mobilenet_v3_large_minimalistic_224_float_nchw.onnx", "derived_v3_large_minimalistic_onnx_f32_crops50.npz", "derived_v3_large_minimalistic_onnx_f32", nil, 1e-3},
