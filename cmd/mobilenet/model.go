@@ -31,6 +31,9 @@ func (n *netFlags) register(f *pflag.FlagSet) {
 func (n *netFlags) net(model string) (*arch.Net, error) {
 	var net *arch.Net
 	var err error
+	if e := published(model); e != nil {
+		return n.publishedNet(e)
+	}
 	if isSpec(model) {
 		if n.Options != (arch.Options{}) {
 			return nil, usagef("a spec says everything itself: write width=, res=, classes=, dialect= or os= into it")
@@ -61,7 +64,7 @@ type modelFlags struct {
 func (m *modelFlags) register(c *cobra.Command, weightsFlag, runs bool) {
 	f := c.Flags()
 	m.netFlags.register(f)
-	f.StringVar(&m.model, "model", "", "the network, for weights that do not say: a name as mobilenet_v2, or a spec line")
+	f.StringVar(&m.model, "model", "", "the network, for weights that do not say: a name as mobilenet_v2, or a spec line; or published weights from mobilenet ls")
 	if weightsFlag {
 		f.StringVar(&m.weights, "weights", "", "file with the weights: safetensors, PyTorch, TFLite or ONNX")
 	}
@@ -99,6 +102,9 @@ func (m *modelFlags) options() (*mobilenet.Options, error) {
 			return nil, err
 		}
 		opt.Net = net
+		if e := published(m.model); e != nil && m.preprocess == "" {
+			opt.Preprocess = e.Recipe
+		}
 	case m.Options != (arch.Options{Dialect: m.Dialect}):
 		return nil, usagef("--width, --resolution, --classes and --output-stride change a network: name it with --model")
 	case m.names != "":
@@ -137,7 +143,8 @@ func checkKernels(name string) error {
 	return usagef("unknown kernels %q%s: use ref or go", name, didYouMean(name, cpu.Rungs()))
 }
 
-// need says what to do when there are no weights.
+// need finds the weights: a file, or published ones that were pulled. Else it
+// says what to do.
 func (m *modelFlags) need() error {
 	if m.weights != "" {
 		return nil
@@ -147,6 +154,13 @@ func (m *modelFlags) need() error {
 	}
 	net, err := m.net(m.model)
 	if err != nil {
+		return err
+	}
+	if e := published(m.model); e != nil {
+		client, err := newHub()
+		if err == nil {
+			m.weights, err = client.Lookup(e)
+		}
 		return err
 	}
 	return usagef("no weights for %s: give --weights FILE", net.Name)
