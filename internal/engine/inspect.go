@@ -117,9 +117,6 @@ func Inspect(path string, opt *Options) (*Inspection, error) {
 			return nil, err
 		}
 		m, err = Read(path, f, st.Size(), opt)
-	case weights.HDF5:
-		_, err = Read(path, f, st.Size(), opt)
-		return nil, err
 	default:
 		set, readErr := weights.Read(path, f, st.Size(), &weights.Options{Limits: opt.Limits.weights()})
 		if readErr != nil {
