@@ -47,7 +47,7 @@ func hostileFiles() []hostile {
 	model("empty", "", text(""))
 	model("text", "not a checkpoint", text("These are not the weights you are looking for.\n"))
 	model("noise", "", func() ([]byte, error) { return noise(1 << 16), nil })
-	model("hdf5", "HDF5", text("\x89HDF\r\n\x1a\n"+strings.Repeat("\x00", 600)))
+	model("hdf5", "", text("\x89HDF\r\n\x1a\n"+strings.Repeat("\x00", 600)))
 	model("tfcheckpoint", "", text(strings.Repeat("\x00", 48)+"\x57\xfb\x80\x8b\x24\x75\x47\xdb"))
 
 	// safetensors
@@ -203,7 +203,9 @@ func hostileFiles() []hostile {
 				b.Bytes()[sof+1] = marker
 				binary.BigEndian.PutUint16(b.Bytes()[sof+5:], uint16(side))
 				binary.BigEndian.PutUint16(b.Bytes()[sof+7:], uint16(side))
-				return b.Bytes(), err
+				// With its end marker a short scan counts as damage in
+				// transmission, and the rest of the picture as gray.
+				return b.Bytes()[:b.Len()-2], err
 			})
 		}
 		picture(fmt.Sprintf("bmp-%d", side), func() ([]byte, error) {
