@@ -53,3 +53,16 @@ func NEON() bool { return !pureGo && cpu.ARM64.HasASIMD }
 
 // DotProd reports int8 dot products on arm64.
 func DotProd() bool { return NEON() && cpu.ARM64.HasASIMDDP }
+
+// Present lists the rungs whose instructions this process may use, in the
+// order of Rungs.
+func Present() []string {
+	has := map[string]bool{"ref": true, "go": true, "neon": NEON(), "avx2": AVX2(), "avx512": AVX512()}
+	var out []string
+	for _, r := range Rungs() {
+		if has[r] {
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/exec"
 	"github.com/mobilenet-go/mobilenet/internal/pass"
 	"github.com/mobilenet-go/mobilenet/internal/testkit"
@@ -18,7 +19,7 @@ import (
 func BenchmarkInfer(b *testing.B) {
 	for _, name := range []string{"mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"} {
 		for _, threads := range []int{1, 2} {
-			for _, impl := range []string{"go"} {
+			for _, impl := range cpu.Present()[1:] {
 				b.Run(fmt.Sprintf("model=%s/threads=%d/impl=%s", name, threads, impl), func(b *testing.B) {
 					benchInfer(b, name, threads, impl)
 				})

@@ -7,7 +7,7 @@ import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 
 // ConvKernels lists the convolutions.
 func ConvKernels() []ConvKernel {
-	return []ConvKernel{
+	return append(vecConvKernels(),
 		dwGo("dwconvF32K3S1T4Go", acceptDepthwise(3, 1)),
 		dwGo("dwconvF32K3S2T2Go", acceptDepthwise(3, 2)),
 		dwGo("dwconvF32K5S1T4Go", acceptDepthwise(5, 1)),
@@ -16,7 +16,7 @@ func ConvKernels() []ConvKernel {
 		gemmGo("pwconvF32T2x4Go", acceptPointwise),
 		gemmGo("convF32T2x4Go", acceptGemm),
 		refConv,
-	}
+	)
 }
 
 func dwGo(name string, accepts func(*ConvShape) bool) ConvKernel {

@@ -1,0 +1,193 @@
+package main
+
+// elemBlock is what an elementwise routine takes. Lengths are in elements.
+var elemBlock = block{"elemArgs", "elemArgs are the arguments of the elementwise routines; lengths are in elements.", []field{
+	{"x", "*float32", "first operand"},
+	{"b", "*float32", "second operand"},
+	{"y", "*float32", "result"},
+	{"n", "int", "elements, a multiple of 8; or rows"},
+	{"m", "int", "see the routines"},
+	{"stride", "int", "see the routines"},
+	{"mode", "int", ""},
+	{"lo", "float32", "least result (clip), or addend"},
+	{"hi", "float32", "greatest result (clip)"},
+	{"scale", "float32", "factor"},
+	{"pad", "float32", ""},
+}}
+
+// elemKinds are the routines.
+var elemKinds = []string{"scalePanel", "sumPixels", "mapAct", "mapAdd", "mapMul"}
+
+func elemFile(a *asm) {
+	constants(a)
+	for _, s := range isas {
+		scalePanel(a, s)
+		sumPixels(a, s)
+		mapAct(a, s)
+		mapBinary(a, s, "mapAdd", "VADDPS")
+		mapBinary(a, s, "mapMul", "VMULPS")
+	}
+}
+
+// constants are the numbers of the hard swish.
+func constants(a *asm) {
+	a.raw("\nDATA three<>+0(SB)/4, $0x40400000\nGLOBL three<>(SB), RODATA|NOPTR, $4")
+	a.raw("\nDATA six<>+0(SB)/4, $0x40c00000\nGLOBL six<>(SB), RODATA|NOPTR, $4")
+}
+
+func (a *asm) zero(s isa, i int) {
+	if s.regs == 32 {
+		a.p("VPXORD %s, %s, %s", s.v(i), s.v(i), s.v(i))
+	} else {
+		a.p("VXORPS %s, %s, %s", s.v(i), s.v(i), s.v(i))
+	}
+}
+
+// scalePanel multiplies each of n rows of m eights by an element of b.
+func scalePanel(a *asm, s isa) {
+	b := &elemBlock
+	a.begin("scalePanel"+s.name, b)
+	a.p("MOVQ %s, SI", b.at("x"))
+	a.p("MOVQ %s, BX", b.at("b"))
+	a.p("MOVQ %s, DX", b.at("y"))
+	a.p("MOVQ %s, CX", b.at("n"))
+	a.p("MOVQ %s, R8", b.at("m"))
+	row, wide := a.fresh("row"), a.fresh("wide")
+	a.label(row)
+	a.p("VBROADCASTSS (BX), Y0")
+	a.p("MOVQ R8, R9")
+	a.label(wide)
+	a.p("VMULPS (SI), Y0, Y1")
+	a.p("VMOVUPS Y1, (DX)")
+	a.p("ADDQ $32, SI")
+	a.p("ADDQ $32, DX")
+	a.p("DECQ R9")
+	a.p("JNE %s", wide)
+	a.p("ADDQ $4, BX")
+	a.p("DECQ CX")
+	a.p("JNE %s", row)
+	a.end()
+}
+
+// sumPixels adds up 32 (AVX-512: 64) channels over n rows of m pixels, stride
+// bytes apart, each row on its own first, and divides by scale.
+func sumPixels(a *asm, s isa) {
+	b := &elemBlock
+	a.begin("sumPixels"+s.name, b)
+	a.p("MOVQ %s, SI", b.at("x"))
+	a.p("MOVQ %s, DX", b.at("y"))
+	a.p("MOVQ %s, CX", b.at("n"))
+	a.p("MOVQ %s, R8", b.at("stride"))
+	for i := range 4 {
+		a.zero(s, i)
+	}
+	row, pixel := a.fresh("row"), a.fresh("pixel")
+	a.label(row)
+	for i := range 4 {
+		a.zero(s, 4+i)
+	}
+	a.p("MOVQ %s, R9", b.at("m"))
+	a.label(pixel)
+	for i := range 4 {
+		a.p("VADDPS %d(SI), %s, %s", i*s.bytes(), s.v(4+i), s.v(4+i))
+	}
+	a.p("ADDQ R8, SI")
+	a.p("DECQ R9")
+	a.p("JNE %s", pixel)
+	for i := range 4 {
+		a.p("VADDPS %s, %s, %s", s.v(4+i), s.v(i), s.v(i))
+	}
+	a.p("DECQ CX")
+	a.p("JNE %s", row)
+	a.p("VBROADCASTSS %s, %s", b.at("scale"), s.v(8))
+	for i := range 4 {
+		a.p("VDIVPS %s, %s, %s", s.v(8), s.v(i), s.v(i))
+		a.p("VMOVUPS %s, %d(DX)", s.v(i), i*s.bytes())
+	}
+	a.end()
+}
+
+// mapAct applies the activation of mode to n elements.
+func mapAct(a *asm, s isa) {
+	b := &elemBlock
+	a.begin("mapAct"+s.name, b)
+	a.p("MOVQ %s, SI", b.at("x"))
+	a.p("MOVQ %s, DX", b.at("y"))
+	a.p("MOVQ %s, CX", b.at("n"))
+	four, rest, one, done := a.fresh("four"), a.fresh("rest"), a.fresh("one"), a.fresh("done")
+	a.p("SUBQ $%d, CX", 4*s.lanes)
+	a.p("JLT %s", rest)
+	a.label(four)
+	var accs []sum
+	for i := range 4 {
+		a.p("VMOVUPS %d(SI), %s", i*s.bytes(), s.v(i))
+		accs = append(accs, sum{s.v(i), 0})
+	}
+	epilogue(a, s, b, accs, 4, false)
+	for i := range 4 {
+		a.p("VMOVUPS %s, %d(DX)", s.v(i), i*s.bytes())
+	}
+	a.p("ADDQ $%d, SI", 4*s.bytes())
+	a.p("ADDQ $%d, DX", 4*s.bytes())
+	a.p("SUBQ $%d, CX", 4*s.lanes)
+	a.p("JGE %s", four)
+	a.label(rest)
+	a.p("ADDQ $%d, CX", 4*s.lanes)
+	a.p("JEQ %s", done)
+	a.label(one)
+	a.p("VMOVUPS (SI), Y0")
+	epilogue(a, avx2, b, []sum{{"Y0", 0}}, 4, false)
+	a.p("VMOVUPS Y0, (DX)")
+	a.p("ADDQ $32, SI")
+	a.p("ADDQ $32, DX")
+	a.p("SUBQ $8, CX")
+	a.p("JNE %s", one)
+	a.label(done)
+	a.end()
+}
+
+// mapBinary combines n elements of x with those of b, then clips.
+func mapBinary(a *asm, s isa, name, op string) {
+	b := &elemBlock
+	a.begin(name+s.name, b)
+	a.p("MOVQ %s, SI", b.at("x"))
+	a.p("MOVQ %s, BX", b.at("b"))
+	a.p("MOVQ %s, DX", b.at("y"))
+	a.p("MOVQ %s, CX", b.at("n"))
+	a.p("VBROADCASTSS %s, %s", b.at("lo"), s.v(8))
+	a.p("VBROADCASTSS %s, %s", b.at("hi"), s.v(9))
+	four, rest, one, done := a.fresh("four"), a.fresh("rest"), a.fresh("one"), a.fresh("done")
+	a.p("SUBQ $%d, CX", 4*s.lanes)
+	a.p("JLT %s", rest)
+	a.label(four)
+	for i := range 4 {
+		a.p("VMOVUPS %d(SI), %s", i*s.bytes(), s.v(i))
+		a.p("%s %d(BX), %s, %s", op, i*s.bytes(), s.v(i), s.v(i))
+		a.p("VMAXPS %s, %s, %s", s.v(i), s.v(8), s.v(i))
+		a.p("VMINPS %s, %s, %s", s.v(i), s.v(9), s.v(i))
+	}
+	for i := range 4 {
+		a.p("VMOVUPS %s, %d(DX)", s.v(i), i*s.bytes())
+	}
+	a.p("ADDQ $%d, SI", 4*s.bytes())
+	a.p("ADDQ $%d, BX", 4*s.bytes())
+	a.p("ADDQ $%d, DX", 4*s.bytes())
+	a.p("SUBQ $%d, CX", 4*s.lanes)
+	a.p("JGE %s", four)
+	a.label(rest)
+	a.p("ADDQ $%d, CX", 4*s.lanes)
+	a.p("JEQ %s", done)
+	a.label(one)
+	a.p("VMOVUPS (SI), Y0")
+	a.p("%s (BX), Y0, Y0", op)
+	a.p("VMAXPS Y0, Y8, Y0")
+	a.p("VMINPS Y0, Y9, Y0")
+	a.p("VMOVUPS Y0, (DX)")
+	a.p("ADDQ $32, SI")
+	a.p("ADDQ $32, BX")
+	a.p("ADDQ $32, DX")
+	a.p("SUBQ $8, CX")
+	a.p("JNE %s", one)
+	a.label(done)
+	a.end()
+}

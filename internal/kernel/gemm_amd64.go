@@ -1,0 +1,327 @@
+//go:build amd64 && !purego
+
+package kernel
+
+// Every convolution that is not depthwise, on vector registers: rows of inputs
+// times panels of weights. A pointwise convolution's rows are the picture's
+// own pixels; a dense kernel's inner pixels are read in place as well, a
+// kernel row at a time; what is left (edges, groups, dilation) gathers its
+// rows into scratch.
+
+// The ways to find the inputs of an output.
+const (
+	rowsPixels   = iota // the pixel itself
+	rowsDirect          // kernel rows in place, gathered at the left and right edge
+	rowsGathered        // a copy
+)
+
+// vecGemm is how a shape is divided: a grid of groups, chunks of pixels and
+// chunks of panels. Chunks of direct rows are whole rows of outputs.
+type vecGemm struct {
+	rows    int
+	k       int // products per output: KH*KW*C/Groups, in the order kh, kw, c
+	og      int // outputs of a group
+	panels  int // of a group
+	panel   int // outputs of a full panel
+	pixels  int
+	scaled  bool // squeeze-and-excite folded into the weights, picture by picture
+	px, ch  int  // pixels and panels of a chunk
+	npx, nc int  // chunks
+}
+
+const (
+	// vecTaskWork is the multiply-adds aimed at in a task: 10 to 20
+	// microseconds.
+	vecTaskWork = 1 << 19
+	// vecInputs bounds the inputs of a chunk, so that they stay in the second
+	// level cache while the panels pass.
+	vecInputs = 1 << 17
+	// vecWeights is the weights that stay there while the pixels pass.
+	vecWeights = 1 << 15
+)
+
+func acceptVecPointwise(s *ConvShape) bool {
+	return acceptGemm(s) && s.Groups == 1 && pointwise(s)
+}
+
+// pointwise reports that each output is made of its own pixel alone.
+func pointwise(s *ConvShape) bool {
+	return s.KH*s.KW == 1 && s.StrideH*s.StrideW == 1 && s.PadTop|s.PadLeft == 0 && s.OH == s.H && s.OW == s.W
+}
+
+func (v *vecISA) planGemm(s *ConvShape) (p vecGemm) {
+	p.og = s.O / s.Groups
+	p.k = s.KH * s.KW * (s.C / s.Groups)
+	p.panel = 8 * v.wide
+	p.panels = ceilDiv(p.og, p.panel)
+	p.pixels = s.N * s.OH * s.OW
+	image, unit := p.pixels, v.rows
+	switch {
+	case s.Groups == 1 && pointwise(s):
+		p.rows = rowsPixels
+		if p.scaled = s.HasScale; p.scaled {
+			image = s.OH * s.OW
+		}
+	case s.Groups == 1 && !s.HasScale && (s.KW == 1 || s.DilationW == 1 && s.XPixel == s.C):
+		p.rows, unit = rowsDirect, s.OW
+	default:
+		p.rows = rowsGathered
+	}
+	k, most := max(p.k, 1), max(1, image)
+	p.px = min(most, max(vecInputs/k, unit))
+	if p.rows == rowsGathered {
+		p.px = min(p.px, 8*unit)
+	}
+	p.ch = 1
+	if k*p.og <= vecWeights {
+		p.ch = p.panels
+	}
+	// Enough tasks for several cores, but not of less than a minimum.
+	for p.px > 2*unit && p.px*k*p.panel*p.ch > vecTaskWork && (p.ch == p.panels || ceilDiv(most, p.px)*p.panels < 12) {
+		p.px = ceilDiv(p.px, 2)
+	}
+	if p.ch < p.panels {
+		p.ch = min(p.panels, max(1, vecTaskWork/(p.px*k*p.panel)))
+	}
+	// Even chunks of whole tiles or rows.
+	p.npx = max(1, ceilDiv(most, max(p.px, 1)))
+	p.px = ceilDiv(ceilDiv(most, p.npx), unit) * unit
+	if p.rows == rowsPixels {
+		p.px = min(p.px, most)
+	}
+	p.npx = max(1, ceilDiv(most, p.px))
+	if p.scaled {
+		p.npx *= s.N
+	}
+	p.nc = ceilDiv(p.panels, p.ch)
+	p.ch = ceilDiv(p.panels, p.nc)
+	p.nc = ceilDiv(p.panels, p.ch)
+	return p
+}
+
+func (v *vecISA) gemmKernel(name string, accepts func(*ConvShape) bool) ConvKernel {
+	return ConvKernel{
+		Name: name + v.suffix, Impl: v.impl, Available: v.available, Accepts: accepts,
+		PackedLen: func(s *ConvShape) int {
+			return s.Groups * ceilDiv(s.O/s.Groups, 8) * 8 * s.KH * s.KW * (s.C / s.Groups)
+		},
+		Pack: v.packGemm,
+		Tasks: func(s *ConvShape) int {
+			p := v.planGemm(s)
+			return s.Groups * p.npx * p.nc
+		},
+		ScratchLen: v.gemmScratch, Run: v.runGemm, MaxError: convError,
+	}
+}
+
+// packGemm lays weights out as panels [group][panel][kh][kw][c][width], zeros
+// beyond the last channel. The last panel of a group is as wide as needed in
+// eights.
+func (v *vecISA) packGemm(s *ConvShape, oihw, dst []float32) {
+	og, cg, taps := s.O/s.Groups, s.C/s.Groups, s.KH*s.KW
+	for g := range s.Groups {
+		for o0 := 0; o0 < og; o0 += 8 * v.wide {
+			width := min(8*v.wide, ceilDiv(og-o0, 8)*8)
+			for t := range taps {
+				for c := range cg {
+					for j := range width {
+						dst[j] = 0
+						if o := o0 + j; o < og {
+							dst[j] = oihw[((g*og+o)*cg+c)*taps+t]
+						}
+					}
+					dst = dst[width:]
+				}
+			}
+		}
+	}
+}
+
+// gemmScratch holds a chunk of one panel's sums where they cannot go to Y at
+// once, a padded bias, a scaled panel, and gathered rows.
+func (v *vecISA) gemmScratch(s *ConvShape) int {
+	p := v.planGemm(s)
+	n := (p.px + 1) * p.panel
+	if p.scaled {
+		n += p.k * p.panel
+	}
+	switch p.rows {
+	case rowsGathered:
+		n += p.px * p.k
+	case rowsDirect:
+		n += s.OW * p.k
+	}
+	return n
+}
+
+func (v *vecISA) runGemm(a *Conv, task int, scratch []float32) {
+	t := vecTask{v: v, a: a, p: v.planGemm(&a.ConvShape)}
+	p := &t.p
+	c0 := task % p.nc * p.ch
+	t.p0 = task / p.nc % p.npx * p.px
+	t.g = task / p.nc / p.npx
+	end := p.pixels
+	if p.scaled {
+		image := a.OH * a.OW
+		per := ceilDiv(image, p.px)
+		chunk := task / p.nc % p.npx
+		t.p0 = chunk/per*image + chunk%per*p.px
+		end = (chunk/per + 1) * image
+	}
+	t.n = min(p.px, end-t.p0)
+	if t.n <= 0 || p.k == 0 {
+		return
+	}
+	t.sums, scratch = scratch[:p.px*p.panel], scratch[p.px*p.panel:]
+	t.bias, scratch = scratch[:p.panel], scratch[p.panel:]
+	if p.scaled {
+		t.panel, scratch = scratch[:p.k*p.panel], scratch[p.k*p.panel:]
+	}
+	t.copies = scratch
+	if p.rows == rowsGathered {
+		for i := range t.n {
+			gatherRow(a, t.g, t.p0+i, t.copies[i*p.k:][:p.k])
+		}
+	}
+	for c := c0; c < min(c0+p.ch, p.panels); c++ {
+		t.run(c)
+	}
+}
+
+// vecTask is the state of one task.
+type vecTask struct {
+	v     *vecISA
+	a     *Conv
+	p     vecGemm
+	g     int
+	p0, n int // pixels
+
+	sums, bias, panel, copies []float32
+}
+
+// run computes one panel for all pixels of the task.
+func (t *vecTask) run(c int) {
+	a, p := t.a, &t.p
+	o := c * p.panel
+	valid := min(p.panel, p.og-o)
+	eights := ceilDiv(valid, 8)
+	w := a.Weight[(t.g*ceilDiv(p.og, 8)*8+o)*p.k:][:p.k*8*eights]
+	if p.scaled {
+		e := elemArgs{x: &w[0], b: &a.Scale[t.p0/(a.OH*a.OW)*a.C], y: &t.panel[0], n: p.k, m: eights}
+		t.v.scalePanel(&e)
+		w = t.panel
+	}
+	o += t.g * p.og
+	args := gemmArgs{w: &w[0], width: eights, segs: 1, run: p.k}
+	var fused bool
+	args.mode, args.lo, args.hi, args.scale, fused = vecAct(a.Act)
+	// Sums that still need an activation, or are not whole eights, go through
+	// scratch.
+	direct := fused && valid == 8*eights
+	if direct {
+		args.bias, args.yStride = &a.Bias[o], 4*a.YPixel
+	} else {
+		copy(t.bias, a.Bias[o:o+valid])
+		clear(t.bias[valid:])
+		args.bias, args.yStride, args.mode = &t.bias[0], 4*8*eights, modeLinear
+	}
+	switch p.rows {
+	case rowsPixels:
+		args.x, args.xStride = &a.X[t.p0*a.XPixel], 4*a.XPixel
+		t.product(&args, o, 0, t.n, direct)
+	case rowsGathered:
+		args.x, args.xStride = &t.copies[0], 4*p.k
+		t.product(&args, o, 0, t.n, direct)
+	case rowsDirect:
+		for i := 0; i < t.n; i += a.OW {
+			t.line(args, o, i, direct)
+		}
+	}
+	if !direct {
+		t.finish(o, valid, 8*eights)
+	}
+}
+
+// product runs the routine for n pixels from the i-th of the task.
+func (t *vecTask) product(args *gemmArgs, o, i, n int, direct bool) {
+	if n <= 0 {
+		return
+	}
+	args.rows = n
+	if direct {
+		at := (t.p0+i)*t.a.YPixel + o
+		args.y = &t.a.Y[at]
+		if t.a.HasResidual {
+			args.res = &t.a.Residual[at]
+		}
+	} else {
+		args.y = &t.sums[i*args.yStride/4]
+	}
+	t.v.gemm(args)
+}
+
+// line runs a row of outputs of a dense kernel: the kernel rows inside of the
+// picture only, the pixels whose kernel meets the left or right edge from
+// gathered copies.
+func (t *vecTask) line(args gemmArgs, o, i int, direct bool) {
+	a, p := t.a, &t.p
+	row := (t.p0 + i) / a.OW
+	// Outputs lo to hi have all their columns.
+	lo := min(ceilDiv(a.PadLeft, a.StrideW), a.OW)
+	hi := lo
+	if room := a.W + a.PadLeft - (a.KW-1)*a.DilationW - 1; room >= 0 {
+		hi = max(lo, min(room/a.StrideW+1, a.OW))
+	}
+	h := row%a.OH*a.StrideH - a.PadTop
+	k0 := min(max(0, ceilDiv(-h, a.DilationH)), a.KH)
+	k1 := k0
+	if h < a.H {
+		k1 = max(k0, min(a.KH, ceilDiv(a.H-h, a.DilationH)))
+	}
+	if k0 == k1 {
+		lo, hi = a.OW, a.OW
+	}
+	if hi > lo {
+		in := args
+		run := a.KW * a.C
+		in.w = &at(a, t.g, o, p, k0*run, args.width)[0]
+		in.x = &a.X[((row/a.OH*a.H+h+k0*a.DilationH)*a.W+lo*a.StrideW-a.PadLeft)*a.XPixel]
+		in.xStride, in.segs, in.run, in.segStride = 4*a.StrideW*a.XPixel, k1-k0, run, 4*a.DilationH*a.W*a.XPixel
+		t.product(&in, o, i+lo, hi-lo, direct)
+	}
+	for _, edge := range [2][2]int{{0, lo}, {hi, a.OW}} {
+		n := edge[1] - edge[0]
+		if n <= 0 {
+			continue
+		}
+		for j := range n {
+			gatherRow(a, t.g, t.p0+i+edge[0]+j, t.copies[j*p.k:][:p.k])
+		}
+		args.x, args.xStride = &t.copies[0], 4*p.k
+		t.product(&args, o, i+edge[0], n, direct)
+	}
+}
+
+// at is the panel of output o from input k on.
+func at(a *Conv, g, o int, p *vecGemm, k, eights int) []float32 {
+	o -= g * p.og
+	return a.Weight[(g*ceilDiv(p.og, 8)*8+o)*p.k+k*8*eights:]
+}
+
+// finish takes the sums of a panel from scratch to Y.
+func (t *vecTask) finish(o, valid, width int) {
+	a := t.a
+	activate(a.Act, t.sums[:t.n*width], t.sums[:t.n*width])
+	for i := range t.n {
+		sum := t.sums[i*width:][:valid]
+		at := (t.p0+i)*a.YPixel + o
+		y := a.Y[at:][:valid]
+		if !a.HasResidual {
+			copy(y, sum)
+			continue
+		}
+		for j, r := range a.Residual[at:][:valid] {
+			y[j] = sum[j] + r
+		}
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package kernel
+
+// There are no vector kernels for this build: the portable ones do the work.
+
+func vecConvKernels() []ConvKernel { return nil }
