@@ -156,7 +156,7 @@ var kerasPasses = map[string]bool{
 	"Conv2D": true, "DepthwiseConv2D": true, "Dense": true, "BatchNormalization": true, "ReLU": true, "Activation": true,
 	"ZeroPadding2D": true, "Add": true, "Multiply": true, "Softmax": true, "Rescaling": true,
 	// The hard sigmoid of V3 and the scaling of its pictures, in pieces.
-	"TFOpLambda": true, "HardSwish": true,
+	"TFOpLambda": true, "TensorFlowOpLayer": true, "HardSwish": true,
 }
 
 // kerasAgrees compares a network with the configuration in a Keras file:
@@ -225,7 +225,7 @@ func kerasAgrees(set *weights.Set, net *arch.Net) error {
 	}
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
-		c, ok := n.Op.(graph.Conv2D)
+		c, ok := convolution(n)
 		if !ok {
 			continue
 		}
@@ -239,4 +239,9 @@ func kerasAgrees(set *weights.Set, net *arch.Net) error {
 		strides[c.Groups > 1] = left[1:]
 	}
 	return nil
+}
+
+func convolution(n *graph.Node) (graph.Conv2D, bool) {
+	c, ok := n.Op.(graph.Conv2D)
+	return c, ok
 }
