@@ -219,7 +219,7 @@ func present(ctx context.Context, path string, want sum) (r *Result, wrong bool,
 	return &Result{Path: path, Bytes: st.Size(), SHA256: digest, Checked: want.String(), Cached: true}, false, nil
 }
 
-// verifiedCopy is the cached file if its bytes are those that the name of its
+// verifiedCopy is the cached file if its bytes are those that the name of a
 // blob promises; nil otherwise.
 func (c *Client) verifiedCopy(ctx context.Context, e *Entry) *Result {
 	path, err := c.Lookup(e)
@@ -230,23 +230,28 @@ func (c *Client) verifiedCopy(ctx context.Context, e *Entry) *Result {
 	if err != nil {
 		return nil
 	}
-	blob, err := filepath.EvalSymlinks(path)
+	file, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil
 	}
-	want, err := sumOfTag(filepath.Base(blob))
+	want, err := sumOfTag(filepath.Base(file))
 	if err != nil {
-		return nil
+		// Without symbolic links the snapshot's file is its own; the blob that
+		// it was made from still has the checksum for its name.
+		digest, _, err := sum{}.check(ctx, path)
+		if err != nil {
+			return nil
+		}
+		if _, err := os.Stat(c.blob(e.Repo, digest)); err != nil {
+			return nil
+		}
+		want = sum{digest, sha256Sum}
 	}
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil
+	r, _, _ := present(ctx, path, want)
+	if r != nil {
+		r.Commit = commit
 	}
-	digest, ok, err := want.check(ctx, path)
-	if err != nil || !ok {
-		return nil
-	}
-	return &Result{Path: path, Bytes: st.Size(), SHA256: digest, Commit: commit, Checked: want.String(), Cached: true}
+	return r
 }
 
 // meta is what the hub says of a file.

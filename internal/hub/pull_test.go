@@ -217,6 +217,10 @@ func TestWithoutLinks(t *testing.T) {
 		if !pull(t, c, testEntry).Cached {
 			t.Errorf("%s: fetched again", name)
 		}
+		off := f.client(t, dir, func(o *Options) { o.Offline = true })
+		if r := pull(t, off, testEntry); r.SHA256 != f.etag || r.Commit != f.commit {
+			t.Errorf("%s: offline %+v", name, r)
+		}
 		// Hugging Face's library moves the blob into the snapshot there.
 		if err := os.Remove(c.blob("timm/net", f.etag)); err != nil {
 			t.Fatal(err)
