@@ -30,11 +30,12 @@ const (
 	NPZ
 	Zip // a zip archive of anything else
 	KerasZip
+	Pickle // a bare pickle, which is never read as weights
 )
 
 // String is the format's name, as "safetensors" or "torch-zip".
 func (f Format) String() string {
-	names := [...]string{"unknown", "safetensors", "torch-zip", "torch-legacy", "tflite", "onnx", "hdf5", "tf-checkpoint", "npy", "npz", "zip", "keras"}
+	names := [...]string{"unknown", "safetensors", "torch-zip", "torch-legacy", "tflite", "onnx", "hdf5", "tf-checkpoint", "npy", "npz", "zip", "keras", "pickle"}
 	if int(f) < len(names) {
 		return names[f]
 	}
@@ -79,6 +80,8 @@ func Sniff(r io.ReaderAt, size int64) Format {
 		return TFCheckpoint
 	case isONNX(head):
 		return ONNX
+	case torchpt.IsPickle(head):
+		return Pickle
 	}
 	return Unknown
 }

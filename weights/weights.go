@@ -186,6 +186,8 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Set, error) {
 		}
 	case TorchZip, TorchLegacy:
 		tensors, err = s.readTorch(r, size, &o)
+	case Pickle:
+		err = torchpt.CheckPickle(r, size, &torchpt.Options{MaxDepth: l.MaxDepth})
 	case HDF5:
 		tensors, err = s.readHDF5(r, size, &o)
 	case KerasZip:

@@ -17,7 +17,7 @@ type Reference[T ref.Float] struct {
 }
 
 // maxElems bounds an arena: 16 GiB of float32 on 64-bit machines.
-const maxElems = min(1<<32, int(^uint(0)>>1)/8)
+const maxElems = int(min(uint64(1)<<32, uint64(^uint(0)>>1)/8))
 
 // NewReference compiles g, folded or not, without sharing any memory.
 func NewReference[T ref.Float](g *graph.Graph) (*Reference[T], error) {
