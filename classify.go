@@ -78,7 +78,7 @@ func (c *Classifier) ClassifyBatch(ctx context.Context, pictures []image.Image) 
 func (c *Classifier) one(ctx context.Context, picture io.Reader, solo bool) Result {
 	var r Result
 	start := time.Now()
-	m, _, err := imageio.Decode(picture, c.m.Info.Recipe.DecodeOptions(c.opt.Limits.Picture()))
+	m, _, err := imageio.Decode(picture, c.m.Info.Recipe.DecodeOptions(engine.Limits(c.opt.Limits).Picture()))
 	r.Timing.Decode = time.Since(start)
 	if err != nil {
 		r.Err = err

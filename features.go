@@ -35,7 +35,7 @@ func (c *Classifier) Features(ctx context.Context, picture io.Reader, names ...s
 			return nil, fmt.Errorf("feature %q is named twice", n)
 		}
 	}
-	m, _, err := imageio.Decode(picture, c.m.Info.Recipe.DecodeOptions(c.opt.Limits.Picture()))
+	m, _, err := imageio.Decode(picture, c.m.Info.Recipe.DecodeOptions(engine.Limits(c.opt.Limits).Picture()))
 	if err != nil {
 		return nil, err
 	}

@@ -51,9 +51,25 @@ type Options struct {
 	Kernels string
 }
 
-// Limits bound what files from outside may ask for, before memory is taken.
-// The zero value is the default: see the fields.
-type Limits = engine.Limits
+// Limits bound what files from outside may ask for. They are enforced from
+// headers, before memory is taken. A zero field means its default.
+type Limits struct {
+	Pixels        int64 // width x height of a picture; default 2^27
+	PictureBytes  int64 // of a picture's file; default 64 MiB
+	PixelsPerByte int64 // declared for each byte of a large picture's file; default 20
+
+	FileBytes   int64 // of a model's file; default 2 GiB
+	TensorBytes int64 // of all its tensors together; default 2 GiB
+	Tensors     int   // their number; default 65536
+	Nodes       int   // operators of a TFLite or ONNX graph; default 65536
+	Depth       int   // nesting of objects and groups in a checkpoint; default 64, in HDF5 32
+	Ratio       int64 // bytes made from a byte of a checkpoint beyond the first MiB; default 8
+
+	// Activations bounds the memory in bytes of one picture's activations at
+	// the size a file declares; default 128 MiB. A size the caller asks for,
+	// by a recipe or a network, is the caller's own affair.
+	Activations int64
+}
 
 // Classifier is a model that gives scores to the classes it knows. It is
 // immutable and may be used by any number of goroutines.
@@ -71,7 +87,7 @@ func Open(path string, opt *Options) (*Classifier, error) {
 		o = *opt
 	}
 	m, err := engine.Open(path, &engine.Options{
-		Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels, Limits: o.Limits,
+		Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels, Limits: engine.Limits(o.Limits),
 	})
 	if err != nil {
 		return nil, err
