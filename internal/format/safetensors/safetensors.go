@@ -42,7 +42,7 @@ func (l *Limits) withDefaults() Limits {
 			*p = v
 		}
 	}
-	def64(&out.MaxHeaderBytes, 16 << 20)
+	def64(&out.MaxHeaderBytes, 16<<20)
 	def64(&out.MaxDataBytes, 2<<30)
 	def(&out.MaxTensors, 65536)
 	def(&out.MaxRank, 16)
