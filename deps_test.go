@@ -34,6 +34,7 @@ var rooms = map[string]string{
 	"internal/format/tflite":      "tensor internal/format/zipfile",
 	"internal/format/onnx":        "tensor internal/format/zipfile",
 	"internal/format/hdf5":        "tensor",
+	"internal/format/tfckpt":      "tensor",
 	"weights":                     "tensor internal/format/*",
 	"arch":                        "tensor internal/graph",
 	"internal/importer":           "tensor internal/graph internal/format/*",
