@@ -321,6 +321,17 @@ func TestStalled(t *testing.T) {
 	if n < 2 {
 		t.Errorf("%d requests", n)
 	}
+	// Not even a header comes, once.
+	f, n = newFake(t, data), 0
+	f.onCDN = func(w http.ResponseWriter, r *http.Request) bool {
+		if n++; n == 1 {
+			<-r.Context().Done()
+		}
+		return n == 1
+	}
+	c = f.client(t, t.TempDir(), func(o *Options) { o.Stall = 200 * time.Millisecond })
+	pull(t, c, testEntry)
+	holds(t, c, testEntry, data)
 	// The hub itself says nothing.
 	f = newFake(t, data)
 	f.onHub = func(w http.ResponseWriter, r *http.Request) bool {

@@ -198,6 +198,27 @@ func TestNewVersion(t *testing.T) {
 	}
 }
 
+// TestChangedMeanwhile changes the main branch between the question what it has
+// and the download: the bytes asked for are those of the commit.
+func TestChangedMeanwhile(t *testing.T) {
+	one, two := randomBytes(24, 5000), randomBytes(25, 6000)
+	f := newFake(t, one)
+	f.onHub = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodHead {
+			return false
+		}
+		content := two
+		if r.URL.Path == "/timm/net/resolve/"+f.commit+"/model.safetensors" {
+			content = one
+		}
+		_, _ = w.Write(content)
+		return true
+	}
+	c := f.client(t, t.TempDir())
+	pull(t, c, testEntry)
+	holds(t, c, testEntry, one)
+}
+
 // TestWithoutLinks fills the cache of systems that lack symbolic links.
 func TestWithoutLinks(t *testing.T) {
 	one, two := randomBytes(6, 5000), randomBytes(7, 6000)
