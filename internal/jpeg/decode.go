@@ -3,6 +3,7 @@ package jpeg
 // run decodes everything behind the header of the first scan.
 func (d *decoder) run(dst []byte, row func(int, []byte) error) (Result, error) {
 	d.k = bestKernels(d.opt.Generic)
+	d.mcu.order = newOrder(d.k.place)
 	o, err := d.begin(dst, row)
 	if err != nil {
 		return Result{}, err
@@ -19,27 +20,12 @@ func (d *decoder) run(dst []byte, row func(int, []byte) error) (Result, error) {
 	return Result{Width: o.w, Height: o.h, Coverage: coverage, Complete: !d.lacking && (d.sawEOI || !d.multi()), Damage: d.damage}, nil
 }
 
-// blocksOf lists the component of each block of an MCU of the current scan.
-func (d *decoder) blocksOf() []*component {
-	var of []*component
-	for _, c := range d.scan {
-		n := c.h * c.v
-		if len(d.scan) == 1 {
-			n = 1
-		}
-		for range n {
-			of = append(of, c)
-		}
-	}
-	return of
-}
-
 // onePass decodes a file of one sequential scan, strip by strip.
 func (d *decoder) onePass(o *output) (float64, error) {
 	if err := d.startScan(); err != nil {
 		return 0, err
 	}
-	of := d.blocksOf()
+	m := &d.mcu
 	r := restarts{d: d, left: d.restart}
 	good := 0
 	for my := range d.mcuY {
@@ -48,13 +34,12 @@ func (d *decoder) onePass(o *output) (float64, error) {
 				return 0, err
 			}
 			if r.empty {
-				for i := range of {
-					d.blockEnd[i] = 1
+				for i := range m.n {
+					m.end[i] = 1
 				}
 			} else {
-				if err := d.mcu(of); err != nil {
-					return 0, err
-				}
+				d.bits.ensure()
+				d.damage += d.k.mcu(&d.bits, m)
 				if err := r.after(); err != nil {
 					return 0, err
 				}
@@ -66,13 +51,7 @@ func (d *decoder) onePass(o *output) (float64, error) {
 			for _, c := range d.scan {
 				for by := range c.v {
 					for bx := range c.h {
-						blk := &d.blocks[i]
-						o.put(c, c.at(o, mx*c.h+bx, by), blk, d.blockEnd[i])
-						if d.blockEnd[i] > 1 {
-							*blk = [64]int16{}
-						} else {
-							blk[0] = 0
-						}
+						o.put(c, c.at(o, mx*c.h+bx, by), m.blocks[i].coefs(), m.end[i])
 						i++
 					}
 				}
@@ -210,7 +189,11 @@ func (d *decoder) cover(good, all int) error {
 func (d *decoder) one(c *component, blk *[64]int16) {
 	switch {
 	case !d.progressive:
-		d.bits.block(blk, d.dcTab[c.dc&3], d.acTab[c.ac&3], &c.pred, &d.damage)
+		b := &d.mcu.blocks[0]
+		_, bad := d.bits.block(b, d.mcu.order, c.dcTab, c.acTab, &c.pred)
+		d.damage += bad
+		*blk = *b.coefs()
+		*b = block{}
 	case d.ss == 0 && d.ah == 0:
 		d.dcFirst(c, blk)
 	case d.ss == 0:
@@ -219,10 +202,10 @@ func (d *decoder) one(c *component, blk *[64]int16) {
 		if d.eobrun > 0 {
 			d.eobrun--
 		} else {
-			d.acFirst(d.acTab[c.ac&3], blk)
+			d.acFirst(c.acTab, blk)
 		}
 	default:
-		d.acRefine(d.acTab[c.ac&3], blk)
+		d.acRefine(c.acTab, blk)
 	}
 }
 

@@ -100,7 +100,7 @@ func (d *decoder) scanHeader(p []byte) error {
 		d.scan = append(d.scan, c)
 		blocks += c.h * c.v
 	}
-	if n > 1 && blocks > len(d.blocks) {
+	if n > 1 && blocks > len(d.mcu.blocks) {
 		return d.malformed("%d blocks in an MCU; 10 are allowed", blocks)
 	}
 	d.ss, d.se, d.ah, d.al = int(p[1+2*n]), int(p[2+2*n]), uint(p[3+2*n]>>4), uint(p[3+2*n]&15)
@@ -132,17 +132,42 @@ func (d *decoder) startScan() error {
 			if c.tq > 3 || d.quant[c.tq] == nil {
 				return d.malformed("quantization table %d is missing", c.tq)
 			}
-			c.quant, c.hasQuant = *d.quant[c.tq], true
+			for k, q := range d.quant[c.tq] {
+				c.quant[d.mcu.order[k]&63] = q
+			}
+			c.hasQuant = true
 		}
-		if d.ss == 0 && d.ah == 0 && (c.dc > 3 || d.dcTab[c.dc] == nil) {
-			return d.malformed("Huffman table DC %d is missing", c.dc)
+		var err error
+		if d.ss == 0 && d.ah == 0 {
+			if c.dcTab, err = d.tableFor("DC", &d.dcTab, c.dc, codesDC); err != nil {
+				return err
+			}
 		}
-		if d.se > 0 && (c.ac > 3 || d.acTab[c.ac] == nil) {
-			return d.malformed("Huffman table AC %d is missing", c.ac)
+		if d.se > 0 {
+			kind := codesAC
+			if d.progressive {
+				kind = codesACBand
+			}
+			if c.acTab, err = d.tableFor("AC", &d.acTab, c.ac, kind); err != nil {
+				return err
+			}
 		}
 		c.pred = 0
 	}
 	d.eobrun = 0
 	d.bits.start(d.data, d.pos)
+	d.mcu.plan(d.scan)
 	return nil
+}
+
+// tableFor returns a Huffman table by its number, ready for use.
+func (d *decoder) tableFor(class string, specs *[4]*huffmanSpec, n byte, kind coding) (*huffman, error) {
+	if n > 3 || specs[n] == nil {
+		return nil, d.malformed("Huffman table %s %d is missing", class, n)
+	}
+	t, err := specs[n].table(kind)
+	if err != nil {
+		return nil, d.malformed("Huffman table %s %d: %v", class, n, err)
+	}
+	return t, nil
 }

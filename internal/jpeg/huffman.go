@@ -6,14 +6,26 @@ import "errors"
 // mostly the value behind it.
 const lookBits = 10
 
-// An entry of huffman.look is, from the low bits up: bits to drop (5), entryLong, entrySymbol, the
-// run of zeros or the symbol (8), the value (16).
+// An entry of huffman.look is, from the low bits up: bits to drop (8, with flags), the run of zeros or
+// the symbol (8), the value (16).
 const (
 	entryBits   = 31
-	entryLong   = 1 << 5 // the code is longer than lookBits
-	entrySymbol = 1 << 6 // only the code was resolved; its symbol follows
+	entrySymbol = 1 << 6 // only the code was resolved; its value follows
+	entryLong   = 1 << 7 // the code is longer than lookBits
+	// pastEnd, as a run, ends a block: it leads to a place that nobody reads.
+	pastEnd = 128
 )
 
+// coding is what a table is for.
+type coding int
+
+const (
+	codesDC     coding = iota
+	codesAC            // of sequential files: a symbol may end the block
+	codesACBand        // of progressive files: a symbol may end many blocks
+)
+
+// huffman is a table ready for decoding. The assembly knows its layout.
 type huffman struct {
 	look [1 << lookBits]uint32
 	// For longer codes: the largest code of each length, and where its symbols begin.
@@ -22,7 +34,25 @@ type huffman struct {
 	symbol [256]byte
 }
 
-func newHuffman(counts [16]byte, symbols []byte, dc bool) (*huffman, error) {
+// huffmanSpec is a table as the file has it; it is made ready when a scan needs it.
+type huffmanSpec struct {
+	counts  [16]byte
+	symbols []byte
+	ready   *huffman
+}
+
+func (h *huffmanSpec) table(kind coding) (*huffman, error) {
+	if h.ready == nil {
+		t, err := newHuffman(h.counts, h.symbols, kind)
+		if err != nil {
+			return nil, err
+		}
+		h.ready = t
+	}
+	return h.ready, nil
+}
+
+func newHuffman(counts [16]byte, symbols []byte, kind coding) (*huffman, error) {
 	t := &huffman{}
 	copy(t.symbol[:], symbols)
 	for i := range t.look {
@@ -36,11 +66,11 @@ func newHuffman(counts [16]byte, symbols []byte, dc bool) (*huffman, error) {
 			t.offset[l] = int32(p) - code
 			for range n {
 				s := t.symbol[p]
-				if dc && s > 15 {
+				if kind == codesDC && s > 15 {
 					return nil, errors.New("a DC symbol above 15")
 				}
-				if l <= lookBits {
-					t.fill(uint32(code), uint(l), s, dc)
+				if l <= lookBits && code < 1<<l {
+					t.fill(uint32(code), uint(l), s, kind)
 				}
 				code++
 				p++
@@ -57,16 +87,21 @@ func newHuffman(counts [16]byte, symbols []byte, dc bool) (*huffman, error) {
 }
 
 // fill enters a code of l bits under every continuation.
-func (t *huffman) fill(code uint32, l uint, s byte, dc bool) {
+func (t *huffman) fill(code uint32, l uint, s byte, kind coding) {
 	run, size := uint32(s>>4), uint(s&15)
 	first := code << (lookBits - l)
 	for i := range uint32(1) << (lookBits - l) {
 		e := uint32(l) | entrySymbol | uint32(s)<<8
-		if size > 0 && l+size <= lookBits {
+		switch {
+		case size > 0 && l+size <= lookBits:
 			v := i >> (lookBits - l - size)
 			e = uint32(l+size) | run<<8 | uint32(uint16(extend(v, size)))<<16
-		} else if dc && size == 0 {
+		case size == 0 && kind == codesDC:
 			e = uint32(l)
+		case size == 0 && kind == codesAC && run == 15:
+			e = uint32(l) | 15<<8 // sixteen zeros, the last of them written
+		case size == 0 && kind == codesAC:
+			e = uint32(l) | pastEnd<<8
 		}
 		t.look[first+i] = e
 	}

@@ -52,15 +52,6 @@ func sat16(v int32) int32 {
 	return v
 }
 
-// sample brings a transformed value around zero to 0..255.
-func sample(v int32) byte {
-	v += 128
-	if uint32(v) > 255 {
-		return byte(^(v >> 31))
-	}
-	return byte(v)
-}
-
 func dequant(c, q int16) int32 { return int32(c * q) } // modulo 2^16
 
 // idct8 writes the 8x8 samples of a block to rows of dst that are pitch apart.
@@ -90,14 +81,15 @@ func idct8(dst []byte, pitch int, blk, q *[64]int16) {
 		butterfly(&a)
 		d := dst[y*pitch:][:8]
 		for x, v := range a {
-			d[x] = sample((v + 1<<17) >> 18)
+			d[x] = clip((v + 1<<17 + 128<<18) >> 18)
 		}
 	}
+	*blk = [64]int16{}
 }
 
 // flat fills a size x size block that has only a mean.
 func flat(dst []byte, pitch, size int, dc, q int16) {
-	v := sample((sat16(dequant(dc, q)<<2) + 16) >> 5)
+	v := clip((sat16(dequant(dc, q)<<2)+16)>>5 + 128)
 	for y := range size {
 		d := dst[y*pitch:][:size]
 		for x := range d {
@@ -154,11 +146,12 @@ func idct4(dst []byte, pitch int, blk, q *[64]int16) {
 	for y := range 4 {
 		v0, v1, v2, v3 := reduce4(&ws[y])
 		d := dst[y*pitch:][:4]
-		d[0] = sample((v0 + 1<<18) >> 19)
-		d[1] = sample((v1 + 1<<18) >> 19)
-		d[2] = sample((v2 + 1<<18) >> 19)
-		d[3] = sample((v3 + 1<<18) >> 19)
+		d[0] = clip((v0 + 1<<18 + 128<<19) >> 19)
+		d[1] = clip((v1 + 1<<18 + 128<<19) >> 19)
+		d[2] = clip((v2 + 1<<18 + 128<<19) >> 19)
+		d[3] = clip((v3 + 1<<18 + 128<<19) >> 19)
 	}
+	*blk = [64]int16{}
 }
 
 func idct2(dst []byte, pitch int, blk, q *[64]int16) {
@@ -178,11 +171,13 @@ func idct2(dst []byte, pitch int, blk, q *[64]int16) {
 		e := a[0] << 15
 		o := a[1]*r3624 - a[3]*r1272 + a[5]*r0850 - a[7]*r0720
 		d := dst[y*pitch:][:2]
-		d[0] = sample((e + o + 1<<19) >> 20)
-		d[1] = sample((e - o + 1<<19) >> 20)
+		d[0] = clip((e + o + 1<<19 + 128<<20) >> 20)
+		d[1] = clip((e - o + 1<<19 + 128<<20) >> 20)
 	}
+	*blk = [64]int16{}
 }
 
-func idct1(dst []byte, _ int, blk, q *[64]int16) {
-	dst[0] = sample((dequant(blk[0], q[0]) + 4) >> 3)
+func idct1(dst []byte, blk, q *[64]int16) {
+	dst[0] = clip((dequant(blk[0], q[0])+4)>>3 + 128)
+	*blk = [64]int16{}
 }

@@ -30,16 +30,6 @@ const (
 	mTEM   = 0x01
 )
 
-// zigzag gives the place of the k-th coefficient in row-major order. Runs in broken data may lead up
-// to 15 beyond the last one; those land on the last, as in libjpeg.
-var zigzag = [80]uint8{
-	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
-	12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-	35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
-	58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-	63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
-}
-
 // component is one colour plane.
 type component struct {
 	id, tq   byte
@@ -52,6 +42,8 @@ type component struct {
 	quant    [64]int16
 	hasQuant bool
 	dc, ac   byte // table numbers of the current scan
+	dcTab    *huffman
+	acTab    *huffman
 	pred     int32
 	coef     []int16 // stride x whole rows of blocks of 64, row-major; nil when decoded in one pass
 	known    int     // blocks for which a DC value was read
@@ -80,24 +72,23 @@ type decoder struct {
 	jfif, adobe   bool
 	transform     byte
 	exif          []byte
-	quant         [4]*[64]int16
-	dcTab, acTab  [4]*huffman
+	quant         [4]*[64]int16 // in zigzag order
+	dcTab, acTab  [4]*huffmanSpec
 	restart       int
 
-	scan     []*component // of the current scan
-	ss, se   int
-	ah, al   uint
-	scans    int
-	eobrun   int
-	pending  byte // a marker that was read but not handled; 0 for none
-	atEnd    bool // no more markers: the file is at its end, with or without EOI
-	sawEOI   bool
-	short    bool // entropy-coded data ended early at the end of the file
-	lacking  bool // entropy-coded data ended early anywhere
-	damage   int
-	bits     bits
-	blocks   [10][64]int16
-	blockEnd [10]uint8
+	scan    []*component // of the current scan
+	ss, se  int
+	ah, al  uint
+	scans   int
+	eobrun  int
+	pending byte // a marker that was read but not handled; 0 for none
+	atEnd   bool // no more markers: the file is at its end, with or without EOI
+	sawEOI  bool
+	short   bool // entropy-coded data ended early at the end of the file
+	lacking bool // entropy-coded data ended early anywhere
+	damage  int
+	bits    bits
+	mcu     mcu
 }
 
 func (d *decoder) fail(kind error, format string, args ...any) error {
@@ -294,7 +285,7 @@ func (d *decoder) quantTables(p []byte) error {
 			} else {
 				v = uint16(p[1+i])
 			}
-			t[zigzag[i]] = int16(v)
+			t[i] = int16(v)
 		}
 		d.quant[n] = t
 		p = p[1+size:]
@@ -315,10 +306,7 @@ func (d *decoder) huffmanTables(p []byte) error {
 		if class > 1 || n > 3 || total > 256 || len(p) < 17+total {
 			return d.malformed("Huffman table %#02x of %d codes", p[0], total)
 		}
-		t, err := newHuffman([16]byte(p[1:17]), p[17:17+total], class == 0)
-		if err != nil {
-			return d.malformed("Huffman table %#02x: %v", p[0], err)
-		}
+		t := &huffmanSpec{counts: [16]byte(p[1:17]), symbols: p[17 : 17+total]}
 		if class == 0 {
 			d.dcTab[n] = t
 		} else {

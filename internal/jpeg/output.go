@@ -4,14 +4,23 @@ import "fmt"
 
 // kernels are the hot loops, in one of their implementations.
 type kernels struct {
-	idct8 func(dst []byte, pitch int, blk, q *[64]int16)
-	h2v1  func(dst, in []byte)
-	h2v2  func(dst, near, far []byte)
-	ycc   func(dst, y, cb, cr []byte)
+	// place is where a coefficient lies in a block; the transforms expect it there.
+	place func(row, col int) int
+	mcu   func(b *bits, m *mcu) (bad int)
+	// The transforms write size x size samples to rows of dst that are pitch apart, and clear blk.
+	idct8, idct4, idct2 func(dst []byte, pitch int, blk, q *[64]int16)
+	h2v1                func(dst, in []byte)
+	h2v2                func(dst, near, far []byte)
+	ycc                 func(dst, y, cb, cr []byte)
 }
 
 func genericKernels() kernels {
-	return kernels{idct8: idct8, h2v1: triangleH2, h2v2: triangleH2V2, ycc: yccRow}
+	return kernels{
+		place: func(row, col int) int { return 8*row + col },
+		mcu:   readMCU,
+		idct8: idct8, idct4: idct4, idct2: idct2,
+		h2v1: triangleH2, h2v2: triangleH2V2, ycc: yccRow,
+	}
 }
 
 // output turns strips of planes into rows of pixels.
@@ -167,19 +176,20 @@ func (o *output) emit(s int) error {
 	return nil
 }
 
-// put transforms a block to its place.
+// put transforms a block to its place and clears it.
 func (o *output) put(c *component, dst []byte, blk *[64]int16, last uint8) {
 	switch {
-	case last <= 1 && c.size == 8:
-		flat(dst, c.pitch, 8, blk[0], c.quant[0])
+	case c.size == 1:
+		idct1(dst, blk, &c.quant)
+	case last <= 1:
+		flat(dst, c.pitch, c.size, blk[0], c.quant[0])
+		blk[0] = 0
 	case c.size == 8:
 		o.d.k.idct8(dst, c.pitch, blk, &c.quant)
 	case c.size == 4:
-		idct4(dst, c.pitch, blk, &c.quant)
-	case c.size == 2:
-		idct2(dst, c.pitch, blk, &c.quant)
+		o.d.k.idct4(dst, c.pitch, blk, &c.quant)
 	default:
-		idct1(dst, c.pitch, blk, &c.quant)
+		o.d.k.idct2(dst, c.pitch, blk, &c.quant)
 	}
 }
 

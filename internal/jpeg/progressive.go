@@ -4,7 +4,7 @@ package jpeg
 func (d *decoder) dcFirst(c *component, blk *[64]int16) {
 	b := &d.bits
 	b.refill()
-	s, ok := d.dcTab[c.dc&3].decode(b)
+	s, ok := c.dcTab.decode(b)
 	if !ok {
 		d.damage++
 	}
@@ -38,7 +38,7 @@ func (d *decoder) acFirst(t *huffman, blk *[64]int16) {
 			b.acc <<= e & entryBits
 			b.n -= uint(e & entryBits)
 			k += int(e >> 8 & 15)
-			blk[zigzag[k]&63] = int16(e>>16) << d.al
+			blk[d.mcu.order[uint8(k)]&63] = int16(e>>16) << d.al
 			continue
 		}
 		rs, ok := t.decode(b)
@@ -56,7 +56,7 @@ func (d *decoder) acFirst(t *huffman, blk *[64]int16) {
 			continue
 		}
 		k += int(r)
-		blk[zigzag[k]&63] = int16(extend(b.take(s), s) << d.al)
+		blk[d.mcu.order[uint8(k)]&63] = int16(extend(b.take(s), s) << d.al)
 	}
 }
 
@@ -88,7 +88,7 @@ func (d *decoder) acRefine(t *huffman, blk *[64]int16) {
 				break
 			}
 			for k <= d.se {
-				p := &blk[zigzag[k]&63]
+				p := &blk[d.mcu.order[uint8(k)]&63]
 				if *p != 0 {
 					b.refill()
 					correct(p, bit, b.take(1))
@@ -98,13 +98,13 @@ func (d *decoder) acRefine(t *huffman, blk *[64]int16) {
 				k++
 			}
 			if s != 0 {
-				blk[zigzag[k]&63] = v
+				blk[d.mcu.order[uint8(k)]&63] = v
 			}
 		}
 	}
 	if d.eobrun > 0 {
 		for ; k <= d.se; k++ {
-			if p := &blk[zigzag[k]&63]; *p != 0 {
+			if p := &blk[d.mcu.order[uint8(k)]&63]; *p != 0 {
 				b.refill()
 				correct(p, bit, b.take(1))
 			}

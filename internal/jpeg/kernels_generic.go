@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package jpeg
 
 func bestKernels(generic bool) kernels { return genericKernels() }
