@@ -15,7 +15,7 @@ import (
 type Format uint8
 
 // The formats that Sniff tells apart. Open reads Safetensors, TorchZip,
-// TorchLegacy, HDF5, KerasZip and NPZ; the others are for packages above this
+// TorchLegacy, HDF5, KerasZip, TFCheckpoint and NPZ; the others are for packages above this
 // one.
 const (
 	Unknown Format = iota
@@ -52,9 +52,12 @@ type UnsupportedFormatError struct {
 func (e *UnsupportedFormatError) Error() string {
 	switch e.Format {
 	case Unknown:
-		return fmt.Sprintf("%s: not a checkpoint of a known format (safetensors, PyTorch, Keras, npz)", e.Path)
+		return fmt.Sprintf("%s: not a checkpoint of a known format (safetensors, PyTorch, Keras, TensorFlow, npz)", e.Path)
 	case Zip:
 		return fmt.Sprintf("%s: zip archive that is no PyTorch checkpoint, .keras file or npz", e.Path)
+	}
+	if e.Format == TFCheckpoint {
+		return fmt.Sprintf("%s: the values of a TensorFlow checkpoint are in .data files beside it: open the .index file by its path", e.Path)
 	}
 	return fmt.Sprintf("%s: %v files cannot be read as a set of weights", e.Path, e.Format)
 }

@@ -2,8 +2,8 @@
 // binds them to the variables of a network.
 //
 // [Open] tells the format by the file's content and reads safetensors, PyTorch
-// (.pt, .pth, .pth.tar, in the zip and the legacy format), Keras (.h5, .keras)
-// and npz. Nothing in a file is ever run, and no file makes it take more memory than [Limits] say.
+// (.pt, .pth, .pth.tar, in the zip and the legacy format), Keras (.h5, .keras),
+// TensorFlow checkpoints (.index with its .data files) and npz. Nothing in a file is ever run, and no file makes it take more memory than [Limits] say.
 // [Bind] gives every variable its tensor, converted to float32 and to the
 // layout of the network (convolutions OIHW), and reports what was applied,
 // missing, unused and mismatched; it is strict unless told otherwise.
@@ -17,6 +17,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 
 	"github.com/mobilenet-go/mobilenet/internal/format/npy"
 	"github.com/mobilenet-go/mobilenet/internal/format/safetensors"
@@ -49,6 +50,9 @@ type Options struct {
 	// Sum computes the file's SHA-256 while it is at hand, for Read from
 	// something that SHA256 cannot open again by name.
 	Sum bool
+	// Dir is the folder where Read finds the data files of a TensorFlow
+	// checkpoint, by the index's name; Open sets it. Empty: there are none.
+	Dir string
 }
 
 func (o *Options) withDefaults() Options {
@@ -160,7 +164,14 @@ func Open(path string, opt *Options) (*Set, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
-	return Read(path, f, info.Size(), opt)
+	var o Options
+	if opt != nil {
+		o = *opt
+	}
+	if o.Dir == "" {
+		o.Dir = filepath.Dir(path)
+	}
+	return Read(path, f, info.Size(), &o)
 }
 
 // Read reads a checkpoint of the given size from r, which is not used after
@@ -192,6 +203,10 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Set, error) {
 		tensors, err = s.readHDF5(r, size, &o)
 	case KerasZip:
 		tensors, err = s.readKerasZip(r, size, &o)
+	case TFCheckpoint:
+		if tensors, err = s.readTF(r, size, &o); o.Dir == "" {
+			return nil, err
+		}
 	case NPZ:
 		tensors, err = npy.ReadArchive(r, size, &npy.Limits{MaxBytes: l.MaxTensorBytes, MaxArrays: l.MaxTensors, MaxRank: l.MaxRank, MaxRatio: l.MaxRatio})
 	default:

@@ -35,11 +35,17 @@ func Open(path string, opt *Options) (*Model, error) {
 	if !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
-	return Read(path, f, st.Size(), opt)
+	return read(path, filepath.Dir(path), f, st.Size(), opt)
 }
 
 // Read is Open for a file that is open already. The name is for messages.
 func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Model, error) {
+	return read(name, "", r, size, opt)
+}
+
+// read opens a model. The folder, if there is one, may hold further files of
+// the model.
+func read(name, dir string, r io.ReaderAt, size int64, opt *Options) (*Model, error) {
 	if opt == nil {
 		opt = &Options{}
 	}
@@ -54,7 +60,7 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Model, error) 
 	case weights.TFLite, weights.ONNX:
 		return readImported(name, format, r, size, opt)
 	}
-	set, err := weights.Read(name, r, size, &weights.Options{Limits: opt.Limits.weights()})
+	set, err := weights.Read(name, r, size, &weights.Options{Limits: opt.Limits.weights(), Dir: dir})
 	if err != nil {
 		return nil, withFormats(err)
 	}
