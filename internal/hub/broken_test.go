@@ -330,8 +330,12 @@ func TestStalled(t *testing.T) {
 		return n == 1
 	}
 	c = f.client(t, t.TempDir(), func(o *Options) { o.Stall = 200 * time.Millisecond })
+	began := time.Now()
 	pull(t, c, testEntry)
 	holds(t, c, testEntry, data)
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("waited %v", d)
+	}
 	// The hub itself says nothing.
 	f = newFake(t, data)
 	f.onHub = func(w http.ResponseWriter, r *http.Request) bool {
