@@ -31,7 +31,7 @@ const maxKerasConfig = 16 << 20 // bytes
 // come in the order of the model's layers, which is the order Keras loads by.
 func (s *Set) readHDF5(r io.ReaderAt, size int64, o *Options) ([]*tensor.Tensor, error) {
 	f, err := hdf5.Read(r, size, &hdf5.Limits{
-		MaxDataBytes: o.Limits.MaxTensorBytes, MaxObjects: 16 * min(o.Limits.MaxTensors, 1<<24), MaxRank: o.Limits.MaxRank, MaxRatio: o.Limits.MaxRatio,
+		MaxDataBytes: o.Limits.MaxTensorBytes, MaxObjects: 4096 + 4*min(o.Limits.MaxTensors, 1<<24), MaxRank: o.Limits.MaxRank, MaxRatio: o.Limits.MaxRatio,
 		MaxDepth: o.Limits.MaxDepth,
 	})
 	if err != nil {
