@@ -1,5 +1,7 @@
 package jpeg
 
+import "errors"
+
 // run decodes everything behind the header of the first scan.
 func (d *decoder) run(dst []byte, row func(int, []byte) error) (Result, error) {
 	d.k = bestKernels(d.opt.Generic)
@@ -80,26 +82,23 @@ func (d *decoder) allScans(o *output) (float64, error) {
 		c := &d.comps[i]
 		c.coef = make([]int16, 64*c.stride*d.mcuY*c.v)
 	}
-	for {
-		if err := d.startScan(); err != nil {
-			return 0, err
+	for more := true; more; {
+		err := d.startScan()
+		if err == nil {
+			err = d.collect()
 		}
-		if err := d.collect(); err != nil {
-			return 0, err
+		if err == nil {
+			err = d.endScan()
 		}
-		if err := d.endScan(); err != nil {
-			return 0, err
+		if err == nil {
+			more, err = d.nextScan()
 		}
-		more, err := d.nextScan()
 		if err != nil {
-			if d.opt.Mode != Tolerant {
+			if d.opt.Mode != Tolerant || d.scans < 2 || errors.Is(err, ErrLimit) {
 				return 0, err
 			}
-			d.damage++
+			d.damage++ // keep what the scans before gave
 			d.lacking = true
-			break
-		}
-		if !more {
 			break
 		}
 	}
@@ -121,7 +120,7 @@ func (d *decoder) allScans(o *output) (float64, error) {
 				}
 				for bx := range c.cols {
 					blk := (*[64]int16)(c.coef[64*(row*c.stride+bx):])
-					o.put(c, c.at(o, bx, by), blk, 64)
+					o.put(c, c.at(o, bx, by), blk, lastOf(blk))
 				}
 			}
 		}
@@ -130,6 +129,18 @@ func (d *decoder) allScans(o *output) (float64, error) {
 		}
 	}
 	return coverage, nil
+}
+
+// lastOf is 1 for a block that has only a mean, else 64.
+func lastOf(blk *[64]int16) uint8 {
+	any := int16(0)
+	for _, v := range blk[1:] {
+		any |= v
+	}
+	if any == 0 {
+		return 1
+	}
+	return 64
 }
 
 // collect reads one scan into the coefficients of its components.

@@ -162,6 +162,9 @@ func (d *decoder) startScan() error {
 
 // tableFor returns a Huffman table by its number, ready for use.
 func (d *decoder) tableFor(class string, specs *[4]*huffmanSpec, n byte, kind coding) (*huffman, error) {
+	if n < 2 && specs[n] == nil && !d.progressive {
+		specs[n] = standardTable(class, n)
+	}
 	if n > 3 || specs[n] == nil {
 		return nil, d.malformed("Huffman table %s %d is missing", class, n)
 	}

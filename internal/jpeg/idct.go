@@ -1,9 +1,12 @@
 package jpeg
 
+import "encoding/binary"
+
 // The accurate integer inverse transform of Loeffler, Ligtenberg and Moschytz as the Independent JPEG
-// Group scales it: constants times 2^13, two fractional bits kept between the passes. Every
-// implementation here does the same integer arithmetic, modulo 2^32, dequantizes modulo 2^16 and
-// saturates to 16 bits between the passes, so that all give the same samples for any coefficients.
+// Group scales it: constants times 2^13, two fractional bits kept between the passes. Sums are taken
+// modulo 2^32, dequantized values and the sums that are multiplied modulo 2^16, and results between the
+// passes saturate to 16 bits: what the vector code of libjpeg-turbo does, so that broken files too
+// give the same samples, here and in every implementation.
 
 const (
 	f0298 = 2446
@@ -20,29 +23,21 @@ const (
 	f3072 = 25172
 )
 
-// butterfly is one pass over eight values; rounding is left to the caller.
-func butterfly(a *[8]int32) {
-	z1 := (a[2] + a[6]) * f0541
-	t2 := z1 - a[6]*f1847
-	t3 := z1 + a[2]*f0765
-	t0 := (a[0] + a[4]) << 13
-	t1 := (a[0] - a[4]) << 13
-	e0, e3, e1, e2 := t0+t3, t0-t3, t1+t2, t1-t2
+// even transforms the values 0, 2, 4, 6 of a pass; r is added for rounding.
+func even(s0, s2, s4, s6, r int32) (e0, e1, e2, e3 int32) {
+	z := (s2 + s6) * f0541
+	t2, t3 := z-s6*f1847, z+s2*f0765
+	t0, t1 := int32(int16(s0+s4))<<13+r, int32(int16(s0-s4))<<13+r
+	return t0 + t3, t1 + t2, t1 - t2, t0 - t3
+}
 
-	t0, t1, t2, t3 = a[7], a[5], a[3], a[1]
-	z1, z2, z3, z4 := t0+t3, t1+t2, t0+t2, t1+t3
+// odd transforms the values 1, 3, 5, 7 of a pass.
+func odd(s1, s3, s5, s7 int32) (t0, t1, t2, t3 int32) {
+	z1, z2, z3, z4 := s7+s1, s5+s3, int32(int16(s7+s3)), int32(int16(s5+s1))
 	z5 := (z3 + z4) * f1175
-	z1, z2 = -z1*f0899, -z2*f2562
+	z1, z2 = z1*-f0899, z2*-f2562
 	z3, z4 = z5-z3*f1961, z5-z4*f0390
-	t0 = t0*f0298 + z1 + z3
-	t1 = t1*f2053 + z2 + z4
-	t2 = t2*f3072 + z2 + z3
-	t3 = t3*f1501 + z1 + z4
-
-	a[0], a[7] = e0+t3, e0-t3
-	a[1], a[6] = e1+t2, e1-t2
-	a[2], a[5] = e2+t1, e2-t1
-	a[3], a[4] = e3+t0, e3-t0
+	return s7*f0298 + z1 + z3, s5*f2053 + z2 + z4, s3*f3072 + z2 + z3, s1*f1501 + z1 + z4
 }
 
 func sat16(v int32) int32 {
@@ -54,47 +49,56 @@ func sat16(v int32) int32 {
 
 func dequant(c, q int16) int32 { return int32(c * q) } // modulo 2^16
 
-// idct8 writes the 8x8 samples of a block to rows of dst that are pitch apart.
+// idct8 writes the 8x8 samples of a block to rows of dst that are pitch apart. Columns without
+// anything below their first row, common in photographs, need no arithmetic.
 func idct8(dst []byte, pitch int, blk, q *[64]int16) {
 	var ws [64]int32
-	var a [8]int32
 	for x := range 8 {
-		dc := dequant(blk[x], q[x])
+		s0 := dequant(blk[x], q[x])
 		if blk[8+x]|blk[16+x]|blk[24+x]|blk[32+x]|blk[40+x]|blk[48+x]|blk[56+x] == 0 {
-			dc = sat16(dc << 2)
-			for y := range 8 {
-				ws[8*y+x] = dc
-			}
+			s0 = sat16(s0 << 2)
+			ws[x], ws[8+x], ws[16+x], ws[24+x] = s0, s0, s0, s0
+			ws[32+x], ws[40+x], ws[48+x], ws[56+x] = s0, s0, s0, s0
 			continue
 		}
-		a[0] = dc
-		for y := 1; y < 8; y++ {
-			a[y] = dequant(blk[8*y+x], q[8*y+x])
-		}
-		butterfly(&a)
-		for y, v := range a {
-			ws[8*y+x] = sat16((v + 1<<10) >> 11)
-		}
+		s1, s2, s3 := dequant(blk[8+x], q[8+x]), dequant(blk[16+x], q[16+x]), dequant(blk[24+x], q[24+x])
+		s4, s5, s6 := dequant(blk[32+x], q[32+x]), dequant(blk[40+x], q[40+x]), dequant(blk[48+x], q[48+x])
+		s7 := dequant(blk[56+x], q[56+x])
+		e0, e1, e2, e3 := even(s0, s2, s4, s6, 1<<10)
+		t0, t1, t2, t3 := odd(s1, s3, s5, s7)
+		ws[x], ws[56+x] = sat16((e0+t3)>>11), sat16((e0-t3)>>11)
+		ws[8+x], ws[48+x] = sat16((e1+t2)>>11), sat16((e1-t2)>>11)
+		ws[16+x], ws[40+x] = sat16((e2+t1)>>11), sat16((e2-t1)>>11)
+		ws[24+x], ws[32+x] = sat16((e3+t0)>>11), sat16((e3-t0)>>11)
 	}
 	for y := range 8 {
-		a = [8]int32(ws[8*y:])
-		butterfly(&a)
-		d := dst[y*pitch:][:8]
-		for x, v := range a {
-			d[x] = clip((v + 1<<17 + 128<<18) >> 18)
-		}
+		w := (*[8]int32)(ws[8*y:])
+		e0, e1, e2, e3 := even(w[0], w[2], w[4], w[6], 1<<17+128<<18)
+		t0, t1, t2, t3 := odd(w[1], w[3], w[5], w[7])
+		d := (*[8]byte)(dst[y*pitch:])
+		d[0], d[7] = clip((e0+t3)>>18), clip((e0-t3)>>18)
+		d[1], d[6] = clip((e1+t2)>>18), clip((e1-t2)>>18)
+		d[2], d[5] = clip((e2+t1)>>18), clip((e2-t1)>>18)
+		d[3], d[4] = clip((e3+t0)>>18), clip((e3-t0)>>18)
 	}
 	*blk = [64]int16{}
 }
 
 // flat fills a size x size block that has only a mean.
 func flat(dst []byte, pitch, size int, dc, q int16) {
-	v := clip((sat16(dequant(dc, q)<<2)+16)>>5 + 128)
-	for y := range size {
-		d := dst[y*pitch:][:size]
-		for x := range d {
-			d[x] = v
+	v := uint64(clip((int32(dc*q<<2)+16)>>5+128)) * 0x0101010101010101
+	switch size {
+	case 8:
+		for y := range 8 {
+			binary.LittleEndian.PutUint64(dst[y*pitch:], v)
 		}
+	case 4:
+		for y := range 4 {
+			binary.LittleEndian.PutUint32(dst[y*pitch:], uint32(v))
+		}
+	default:
+		binary.LittleEndian.PutUint16(dst, uint16(v))
+		binary.LittleEndian.PutUint16(dst[pitch:], uint16(v))
 	}
 }
 
@@ -178,6 +182,7 @@ func idct2(dst []byte, pitch int, blk, q *[64]int16) {
 }
 
 func idct1(dst []byte, blk, q *[64]int16) {
-	dst[0] = clip((dequant(blk[0], q[0])+4)>>3 + 128)
+	v := (int32(blk[0])*int32(q[0]) + 4) >> 3
+	dst[0] = clip(v<<22>>22 + 128) // libjpeg's table of limits has 1024 entries
 	*blk = [64]int16{}
 }

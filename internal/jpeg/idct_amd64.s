@@ -2,8 +2,8 @@
 
 #include "textflag.h"
 
-// Coefficients come in pairs of 16-bit words, rows (0,4), (2,6), (1,7), (3,5), each pair for columns 0,
-// 4, 2, 6 in the lower and 1, 7, 3, 5 in the upper half of a register: one multiplication of pairs
+// Coefficients come in pairs of 16-bit words, rows (0,4), (2,6), (7,1), (3,5), each pair for columns 0,
+// 4, 2, 6 in the lower and 7, 1, 3, 5 in the upper half of a register: one multiplication of pairs
 // with addition (VPMADDWD) is a rotation, and the pairs for the second pass fall out of packing.
 
 #define PAIR(name, lo, hi) \
@@ -41,30 +41,28 @@ PAIR(c04p, 8192, 8192)
 PAIR(c04m, 8192, -8192)
 PAIR(c26a, 10703, 4433)
 PAIR(c26b, 4433, -10704)
-// Rows 1 and 7, 3 and 5, for the four odd sums.
-PAIR(c17t0, 2260, -11363)
-PAIR(c35t0, -6436, 9633)
-PAIR(c17t1, 6437, 9633)
-PAIR(c35t1, -11362, 2261)
-PAIR(c17t2, 9633, -6436)
-PAIR(c35t2, -2259, -11362)
-PAIR(c17t3, 11363, 2260)
-PAIR(c35t3, 9633, 6437)
+// Rows 7 and 1, 3 and 5, and their sums 7+3 and 1+5.
+PAIR(c71t0, -4927, -7373)
+PAIR(c71t3, -7373, 4926)
+PAIR(c35t1, -20995, -4176)
+PAIR(c35t2, 4177, -20995)
+PAIR(cz3, -6436, 9633)
+PAIR(cz4, 9633, 6437)
 DWORDS(round11, 1024)
 DWORDS(round18, 33685504) // 1<<17 + 128<<18
 
 // Reduced to four.
 PAIR(d0, 16384, 0)
 PAIR(d26, 15137, -6270)
-PAIR(d17t0, 8697, -1730)
+PAIR(d71t0, -1730, 8697)
 PAIR(d35t0, -17799, 11893)
-PAIR(d17t2, 20995, -4176)
+PAIR(d71t2, -4176, 20995)
 PAIR(d35t2, 7373, -4926)
 DWORDS(round12, 2048)
 DWORDS(round19, 67371008) // 1<<18 + 128<<19
 
 // Reduced to two.
-PAIR(e17, 29692, -5906)
+PAIR(e71, -5906, 29692)
 PAIR(e35, -10426, 6967)
 DWORDS(round13, 4096)
 DWORDS(round20, 134742016) // 1<<19 + 128<<20
@@ -76,38 +74,41 @@ DATA bytes4<>+16(SB)/8, $0x0d0905010c080400
 DATA bytes4<>+24(SB)/8, $0x0f0b07030e0a0602
 GLOBL bytes4<>(SB), RODATA|NOPTR, $32
 
-// PASS transforms the pairs Y0 (0,4), Y1 (2,6), Y2 (1,7), Y3 (3,5) to Y12, Y13, Y14, Y15, Y9, Y11, Y10, Y8.
+// PASS transforms the pairs Y0 (0,4), Y1 (2,6), Y2 (7,1), Y3 (3,5) to Y12, Y13, Y14, Y15, Y9, Y11, Y10, Y8.
 #define PASS(round, bits) \
 	VPMADDWD c04p<>(SB), Y0, Y4  \
 	VPMADDWD c04m<>(SB), Y0, Y5  \
 	VPMADDWD c26a<>(SB), Y1, Y6  \
 	VPMADDWD c26b<>(SB), Y1, Y7  \
+	VPSLLD   $3, Y4, Y4          \
+	VPSLLD   $3, Y5, Y5          \
+	VPSRAD   $3, Y4, Y4          \
+	VPSRAD   $3, Y5, Y5          \
 	VPADDD   round<>(SB), Y4, Y4 \
 	VPADDD   round<>(SB), Y5, Y5 \
 	VPADDD   Y6, Y4, Y8          \
 	VPSUBD   Y6, Y4, Y9          \
 	VPADDD   Y7, Y5, Y10         \
 	VPSUBD   Y7, Y5, Y11         \
-	VPMADDWD c17t3<>(SB), Y2, Y4 \
-	VPMADDWD c35t3<>(SB), Y3, Y5 \
-	VPMADDWD c17t2<>(SB), Y2, Y6 \
-	VPMADDWD c35t2<>(SB), Y3, Y7 \
-	VPADDD   Y5, Y4, Y4          \
-	VPADDD   Y7, Y6, Y6          \
+	VPADDW   Y3, Y2, Y4          \
+	VPMADDWD cz3<>(SB), Y4, Y0   \
+	VPMADDWD cz4<>(SB), Y4, Y1   \
+	VPMADDWD c71t3<>(SB), Y2, Y4 \
+	VPMADDWD c35t2<>(SB), Y3, Y5 \
+	VPMADDWD c35t1<>(SB), Y3, Y6 \
+	VPMADDWD c71t0<>(SB), Y2, Y7 \
+	VPADDD   Y1, Y4, Y4          \
+	VPADDD   Y0, Y5, Y5          \
+	VPADDD   Y1, Y6, Y6          \
+	VPADDD   Y0, Y7, Y7          \
 	VPADDD   Y4, Y8, Y12         \
 	VPSUBD   Y4, Y8, Y8          \
-	VPADDD   Y6, Y10, Y13        \
-	VPSUBD   Y6, Y10, Y10        \
-	VPMADDWD c17t1<>(SB), Y2, Y4 \
-	VPMADDWD c35t1<>(SB), Y3, Y5 \
-	VPMADDWD c17t0<>(SB), Y2, Y6 \
-	VPMADDWD c35t0<>(SB), Y3, Y7 \
-	VPADDD   Y5, Y4, Y4          \
-	VPADDD   Y7, Y6, Y6          \
-	VPADDD   Y4, Y11, Y14        \
-	VPSUBD   Y4, Y11, Y11        \
-	VPADDD   Y6, Y9, Y15         \
-	VPSUBD   Y6, Y9, Y9          \
+	VPADDD   Y5, Y10, Y13        \
+	VPSUBD   Y5, Y10, Y10        \
+	VPADDD   Y6, Y11, Y14        \
+	VPSUBD   Y6, Y11, Y11        \
+	VPADDD   Y7, Y9, Y15         \
+	VPSUBD   Y7, Y9, Y9          \
 	VPSRAD   $bits, Y12, Y12     \
 	VPSRAD   $bits, Y13, Y13     \
 	VPSRAD   $bits, Y14, Y14     \
@@ -188,9 +189,9 @@ TEXT ·idct4AVX2(SB), NOSPLIT, $0-32
 	VPADDD   round12<>(SB), Y4, Y4
 	VPADDD   Y5, Y4, Y6
 	VPSUBD   Y5, Y4, Y7
-	VPMADDWD d17t0<>(SB), Y2, Y8
+	VPMADDWD d71t0<>(SB), Y2, Y8
 	VPMADDWD d35t0<>(SB), Y3, Y9
-	VPMADDWD d17t2<>(SB), Y2, Y10
+	VPMADDWD d71t2<>(SB), Y2, Y10
 	VPMADDWD d35t2<>(SB), Y3, Y11
 	VPADDD   Y9, Y8, Y8
 	VPADDD   Y11, Y10, Y10
@@ -213,9 +214,9 @@ TEXT ·idct4AVX2(SB), NOSPLIT, $0-32
 	VPADDD   round19<>(SB), X4, X4
 	VPADDD   X5, X4, X6
 	VPSUBD   X5, X4, X7
-	VPMADDWD d17t0<>(SB), X2, X8
+	VPMADDWD d71t0<>(SB), X2, X8
 	VPMADDWD d35t0<>(SB), X3, X9
-	VPMADDWD d17t2<>(SB), X2, X10
+	VPMADDWD d71t2<>(SB), X2, X10
 	VPMADDWD d35t2<>(SB), X3, X11
 	VPADDD   X9, X8, X8
 	VPADDD   X11, X10, X10
@@ -249,22 +250,22 @@ TEXT ·idct2AVX2(SB), NOSPLIT, $0-32
 	VPMADDWD d0<>(SB), Y0, Y4
 	VPADDD   Y4, Y4, Y4
 	VPADDD   round13<>(SB), Y4, Y4
-	VPMADDWD e17<>(SB), Y2, Y5
+	VPMADDWD e71<>(SB), Y2, Y5
 	VPMADDWD e35<>(SB), Y3, Y6
 	VPADDD   Y6, Y5, Y5
 	VPADDD   Y5, Y4, Y6
 	VPSUBD   Y5, Y4, Y7
 	VPSRAD   $13, Y6, Y6
 	VPSRAD   $13, Y7, Y7
-	VPACKSSDW Y7, Y6, Y0         // row 0: (0,4) (2,6), row 1: the same; above: (1,7) (3,5)
+	VPACKSSDW Y7, Y6, Y0         // row 0: (0,4) (2,6), row 1: the same; above: (7,1) (3,5)
 	VEXTRACTI128 $1, Y0, X1
 	VPSHUFD  $0xd8, X0, X0       // (0,4) of both rows first
-	VPSHUFD  $0xd8, X1, X1       // (1,7) of both rows, then (3,5)
+	VPSHUFD  $0xd8, X1, X1       // (7,1) of both rows, then (3,5)
 	VPSHUFD  $0xee, X1, X2
 	VPMADDWD d0<>(SB), X0, X4
 	VPADDD   X4, X4, X4
 	VPADDD   round20<>(SB), X4, X4
-	VPMADDWD e17<>(SB), X1, X5
+	VPMADDWD e71<>(SB), X1, X5
 	VPMADDWD e35<>(SB), X2, X6
 	VPADDD   X6, X5, X5
 	VPADDD   X5, X4, X6

@@ -91,7 +91,7 @@ func ycc(dst, y, cb, cr []byte) {
 
 // pairs is where the vector transforms expect a coefficient: see idct_amd64.s.
 func pairs(row, col int) int {
-	rows := [8]int{0, 32, 16, 48, 1, 49, 17, 33}
-	cols := [8]int{0, 4, 2, 6, 1, 7, 3, 5}
+	rows := [8]int{0, 33, 16, 48, 1, 49, 17, 32}
+	cols := [8]int{0, 5, 2, 6, 1, 7, 3, 4}
 	return rows[row] + 2*cols[col]
 }
