@@ -101,12 +101,14 @@ func TestKilled(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	data := randomBytes(9, 1_500_000)
+	data := randomBytes(9, 300_000)
 	f := newFake(t, data)
+	f.mu.Lock() // the requests come from other processes, which the race detector cannot order
 	f.onCDN = func(w http.ResponseWriter, r *http.Request) bool {
 		f.cutSlowly(w, r)
 		return true
 	}
+	f.mu.Unlock()
 	dir := t.TempDir()
 	rnd := rand.New(rand.NewPCG(9, 9))
 	killed, finished, kept := 0, 0, int64(0)
@@ -116,7 +118,7 @@ func TestKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Skip(err)
 		}
-		timer := time.AfterFunc(time.Duration(20+rnd.IntN(160))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		timer := time.AfterFunc(time.Duration(20+rnd.IntN(200))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		timer.Stop()
 		c := f.client(t, dir)
@@ -138,7 +140,9 @@ func TestKilled(t *testing.T) {
 		t.Errorf("killed %d times, at most %d bytes kept, finished %d times: the test tests nothing", killed, kept, finished)
 	}
 	t.Logf("killed %d times, finished %d times, at most %d bytes kept", killed, finished, kept)
+	f.mu.Lock()
 	f.onCDN = nil
+	f.mu.Unlock()
 	c := f.client(t, dir)
 	pull(t, c, testEntry)
 	holds(t, c, testEntry, data)

@@ -59,7 +59,10 @@ func (f *fakeHub) note(where string, r *http.Request) {
 
 func (f *fakeHub) serveHub(w http.ResponseWriter, r *http.Request) {
 	f.note("hub", r)
-	if f.onHub != nil && f.onHub(w, r) {
+	f.mu.Lock()
+	hook := f.onHub
+	f.mu.Unlock()
+	if hook != nil && hook(w, r) {
 		return
 	}
 	f.mu.Lock()
@@ -82,7 +85,10 @@ func (f *fakeHub) serveHub(w http.ResponseWriter, r *http.Request) {
 
 func (f *fakeHub) serveCDN(w http.ResponseWriter, r *http.Request) {
 	f.note("cdn", r)
-	if f.onCDN != nil && f.onCDN(w, r) {
+	f.mu.Lock()
+	hook := f.onCDN
+	f.mu.Unlock()
+	if hook != nil && hook(w, r) {
 		return
 	}
 	f.mu.Lock()
