@@ -9,9 +9,9 @@ package arch
 
 import (
 	"fmt"
-	"iter"
-	"slices"
 	"strings"
+
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
 )
 
 // Options changes a network. The zero value is the published default.
@@ -74,7 +74,7 @@ func Lookup(name string) (t Table, dialect string, err error) {
 		}
 	}
 	known := Names()
-	return Table{}, "", fmt.Errorf("unknown network %q%s: use one of %s", clip(name, 80), didYouMean(name, slices.Values(known)), strings.Join(known, ", "))
+	return Table{}, "", fmt.Errorf("unknown network %q%s: use one of %s", clip(name, 80), suggest.DidYouMean(name, known), strings.Join(known, ", "))
 }
 
 // New makes a published network. Errors name the option at fault.
@@ -95,42 +95,4 @@ func clip(s string, n int) string {
 		return s[:n] + "..."
 	}
 	return s
-}
-
-// didYouMean suggests the nearest of the known words, if one is near.
-func didYouMean(word string, known iter.Seq[string]) string {
-	if len(word) > 64 {
-		return ""
-	}
-	best, dist := "", max(3, len(word)/3)
-	for k := range known {
-		if d := distance(word, k); d < dist {
-			best, dist = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
-}
-
-// distance is the number of single-letter edits between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(diag+cost, row[j]+1, row[j+1]+1)
-			diag, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }

@@ -3,8 +3,9 @@ package arch
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
+
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
 )
 
 // Padding says how a convolution with a stride meets the picture's edge.
@@ -157,7 +158,7 @@ func DialectByName(name string) (Dialect, error) {
 		}
 		names = append(names, d.Name)
 	}
-	return Dialect{}, fmt.Errorf("unknown dialect %q%s: use one of %s", name, didYouMean(name, slices.Values(names)), strings.Join(names, ", "))
+	return Dialect{}, fmt.Errorf("unknown dialect %q%s: use one of %s", name, suggest.DidYouMean(name, names), strings.Join(names, ", "))
 }
 
 // Limits on what a table may ask for: far above any real network, low enough

@@ -2,10 +2,10 @@ package arch
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
 	"github.com/mobilenet-go/mobilenet/tensor"
 )
 
@@ -80,7 +80,7 @@ func (n *Net) Tensors(scheme string) ([]TensorName, error) {
 	case "hf", "hf_transformers":
 		find = hfNames
 	default:
-		return nil, fmt.Errorf("unknown naming scheme %q%s: use one of %s", clip(scheme, 40), didYouMean(scheme, slices.Values(Schemes())), strings.Join(Schemes(), ", "))
+		return nil, fmt.Errorf("unknown naming scheme %q%s: use one of %s", clip(scheme, 40), suggest.DidYouMean(scheme, Schemes()), strings.Join(Schemes(), ", "))
 	}
 	g, err := n.Graph(1, 0, 0)
 	if err != nil {

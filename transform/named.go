@@ -3,6 +3,8 @@ package transform
 import (
 	"fmt"
 	"strings"
+
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
 )
 
 // named are the recipes of published checkpoints at a resolution. Each is a whole: none refers to another.
@@ -76,44 +78,7 @@ func Named(name string, resolution int) (Recipe, error) {
 		r := n.make(resolution).Resolved()
 		return r, r.Validate()
 	}
-	return Recipe{}, fmt.Errorf("transform: no recipe is named %q%s; there are %s", name, didYouMean(name, Names()), strings.Join(Names(), ", "))
-}
-
-// didYouMean proposes the closest of the known words if it is close.
-func didYouMean(word string, known []string) string {
-	best, at := len(word)/3+2, ""
-	if len(word) > 64 {
-		return ""
-	}
-	for _, k := range known {
-		if d := editDistance(strings.ToLower(word), k); d < best {
-			best, at = d, k
-		}
-	}
-	if at == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %q?)", at)
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+	return Recipe{}, fmt.Errorf("transform: no recipe is named %q%s; there are %s", name, suggest.DidYouMean(name, Names()), strings.Join(Names(), ", "))
 }
 
 // Source is the kind of file a network came from.

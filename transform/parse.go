@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mobilenet-go/mobilenet/internal/imageio"
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
 )
 
 var keys = []string{"resize", "crop", "fraction", "filter", "range", "mean", "std", "order", "orientation"}
@@ -85,7 +86,7 @@ func Parse(s string, resolution int) (Recipe, error) {
 			return Recipe{}, fmt.Errorf("transform: %q is not key=value; keys are %s", f, strings.Join(keys, ", "))
 		}
 		if !slices.Contains(keys, key) {
-			return Recipe{}, fmt.Errorf("transform: unknown key %q%s; keys are %s", key, didYouMean(key, keys), strings.Join(keys, ", "))
+			return Recipe{}, fmt.Errorf("transform: unknown key %q%s; keys are %s", key, suggest.DidYouMean(key, keys), strings.Join(keys, ", "))
 		}
 		if seen[key] {
 			return Recipe{}, fmt.Errorf("transform: %s is given twice", key)
@@ -180,7 +181,7 @@ func choose[T any](value string, all []T, name func(T) string, to *T) error {
 		}
 		names = append(names, name(v))
 	}
-	return fmt.Errorf("not one of %s%s", strings.Join(names, ", "), didYouMean(value, names))
+	return fmt.Errorf("not one of %s%s", strings.Join(names, ", "), suggest.DidYouMean(value, names))
 }
 
 // parseTriple reads red:green:blue, or one number for all three.

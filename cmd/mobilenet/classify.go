@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mobilenet-go/mobilenet"
 	"github.com/spf13/cobra"
+
+	"github.com/mobilenet-go/mobilenet"
 )
 
 // classified is a line of JSON of `mobilenet classify`.

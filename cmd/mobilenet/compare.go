@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mobilenet-go/mobilenet/eval"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/mobilenet-go/mobilenet/internal/imageio"
 	"github.com/mobilenet-go/mobilenet/transform"
-	"github.com/spf13/cobra"
 )
 
 // compared is the line of JSON of `mobilenet compare`.

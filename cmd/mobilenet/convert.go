@@ -11,8 +11,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/spf13/cobra"
+
+	"github.com/mobilenet-go/mobilenet/internal/engine"
 )
 
 // converted is the line of JSON of `mobilenet convert`.

@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	flatbuffers "github.com/google/flatbuffers/go"
+
 	"github.com/mobilenet-go/mobilenet/internal/format/onnx"
 	"github.com/mobilenet-go/mobilenet/tensor"
 )

@@ -5,9 +5,10 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/kernel"
-	"github.com/spf13/cobra"
 )
 
 // environment is the line of JSON of `mobilenet env`.

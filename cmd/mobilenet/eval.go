@@ -8,11 +8,12 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mobilenet-go/mobilenet"
 	"github.com/mobilenet-go/mobilenet/eval"
 	"github.com/mobilenet-go/mobilenet/internal/format/npy"
 	"github.com/mobilenet-go/mobilenet/tensor"
-	"github.com/spf13/cobra"
 )
 
 // accuracy is the line of JSON of `mobilenet eval classify`.

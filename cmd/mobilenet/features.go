@@ -10,6 +10,7 @@ import (
 
 	"github.com/mobilenet-go/mobilenet"
 	"github.com/mobilenet-go/mobilenet/internal/format/npy"
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
 	"github.com/mobilenet-go/mobilenet/tensor"
 )
 
@@ -43,7 +44,7 @@ func (a *app) features(ctx context.Context, model *mobilenet.Classifier, names [
 	}
 	for _, n := range names {
 		if n != embedding && !slices.Contains(known, n) {
-			return usagef("the network has no feature %q%s: use %q or one of its %d values, as %s", n, didYouMean(n, known), embedding, len(known), strings.Join(known[max(0, len(known)-3):], ", "))
+			return usagef("the network has no feature %q%s: use %q or one of its %d values, as %s", n, suggest.DidYouMean(n, known), embedding, len(known), strings.Join(known[max(0, len(known)-3):], ", "))
 		}
 	}
 	if dir != "" {

@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/spf13/cobra"
+
+	"github.com/mobilenet-go/mobilenet/internal/engine"
 )
 
 func (a *app) inspect() *cobra.Command {

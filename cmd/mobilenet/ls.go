@@ -5,8 +5,9 @@ import (
 	"path"
 	"strings"
 
-	"github.com/mobilenet-go/mobilenet/internal/hub"
 	"github.com/spf13/cobra"
+
+	"github.com/mobilenet-go/mobilenet/internal/hub"
 )
 
 // listed is a line of JSON of `mobilenet ls`.

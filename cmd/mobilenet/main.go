@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
 )
 
 func main() {
@@ -138,7 +140,7 @@ func unknownVerb(c *cobra.Command, args []string) error {
 			verbs = append(verbs, sub.Name())
 		}
 	}
-	return usagef("unknown verb %q%s: use one of %s", args[0], didYouMean(args[0], verbs), strings.Join(verbs, ", "))
+	return usagef("unknown verb %q%s: use one of %s", args[0], suggest.DidYouMean(args[0], verbs), strings.Join(verbs, ", "))
 }
 
 // flagError explains a flag that could not be parsed.
@@ -160,5 +162,5 @@ func flagError(c *cobra.Command, err error) error {
 	}
 	var known []string
 	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
-	return usagef("unknown flag --%s%s; see %s --help", name, didYouMean("--"+name, known), c.CommandPath())
+	return usagef("unknown flag --%s%s; see %s --help", name, suggest.DidYouMean("--"+name, known), c.CommandPath())
 }

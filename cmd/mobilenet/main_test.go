@@ -13,9 +13,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mobilenet-go/mobilenet/internal/format/npy"
-	"github.com/mobilenet-go/mobilenet/weights"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/mobilenet-go/mobilenet/internal/format/npy"
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
+	"github.com/mobilenet-go/mobilenet/weights"
 )
 
 // runAsCommand names a file. It makes the test binary be the command, which
@@ -217,7 +219,7 @@ func TestDidYouMean(t *testing.T) {
 		"clasify": "classify", "calssify": "classify", "convrt": "convert", "sumary": "summary", "inspekt": "inspect",
 		"xyzzy": "", "zz": "", strings.Repeat("classify", 20): "",
 	} {
-		got := didYouMean(word, known)
+		got := suggest.DidYouMean(word, known)
 		if want != "" {
 			want = fmt.Sprintf(" (did you mean %q?)", want)
 		}

@@ -4,14 +4,16 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/mobilenet-go/mobilenet"
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
 	"github.com/mobilenet-go/mobilenet/transform"
 	"github.com/mobilenet-go/mobilenet/weights"
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // netFlags choose a network's table.
@@ -140,7 +142,7 @@ func checkKernels(name string) error {
 	if name == "" || cpu.Rung(name) >= 0 {
 		return nil
 	}
-	return usagef("unknown kernels %q%s: use ref or go", name, didYouMean(name, cpu.Rungs()))
+	return usagef("unknown kernels %q%s: use ref or go", name, suggest.DidYouMean(name, cpu.Rungs()))
 }
 
 // need finds the weights: a file, or published ones that were pulled. Else it

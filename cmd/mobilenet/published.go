@@ -5,6 +5,7 @@ import (
 
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/internal/hub"
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
 )
 
 // newHub makes the client for published weights from the environment.
@@ -52,5 +53,5 @@ func findPublished(name string) (*hub.Entry, error) {
 	if err == nil {
 		return e, nil
 	}
-	return nil, usagef("%w%s; `mobilenet ls` lists them", err, didYouMean(name, hub.Names()))
+	return nil, usagef("%w%s; `mobilenet ls` lists them", err, suggest.DidYouMean(name, hub.Names()))
 }

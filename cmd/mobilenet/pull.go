@@ -5,9 +5,10 @@ import (
 	"io"
 	"time"
 
-	"github.com/mobilenet-go/mobilenet/internal/hub"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+
+	"github.com/mobilenet-go/mobilenet/internal/hub"
 )
 
 // pulled is a line of JSON of `mobilenet pull`.

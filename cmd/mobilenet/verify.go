@@ -8,8 +8,9 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/spf13/cobra"
+
+	"github.com/mobilenet-go/mobilenet/internal/engine"
 )
 
 // verified is the line of JSON of `mobilenet verify`.

@@ -151,7 +151,7 @@ func Inspect(path string, opt *Options) (*Inspection, error) {
 func withFormats(err error) error {
 	var unsupported *weights.UnsupportedFormatError
 	if errors.As(err, &unsupported) {
-		return fmt.Errorf("%w: use safetensors, PyTorch, TFLite or ONNX", err)
+		return fmt.Errorf("%w: use safetensors, PyTorch, Keras, TensorFlow, TFLite or ONNX", err)
 	}
 	return err
 }

@@ -1,10 +1,11 @@
-package main
+// Package suggest finds the known word that a mistyped one was meant to be.
+package suggest
 
 import "fmt"
 
-// didYouMean suggests the known word nearest to a mistyped one, if one is
-// near.
-func didYouMean(word string, known []string) string {
+// DidYouMean is ` (did you mean "word"?)` with the known word nearest to a
+// mistyped one, or nothing if none is near.
+func DidYouMean(word string, known []string) string {
 	if len(word) > 64 {
 		return ""
 	}
