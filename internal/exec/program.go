@@ -23,7 +23,15 @@ type Options struct {
 // batch and picture sizes share them. The zero value is empty and ready.
 type Packs struct {
 	mu    sync.Mutex
-	packs map[packKey][]float32
+	packs map[packKey]pack
+}
+
+// pack is packed weights and where they lie in the memory they share with
+// others.
+type pack struct {
+	slab []float32
+	off  int
+	data []float32
 }
 
 type packKey struct {
@@ -31,20 +39,47 @@ type packKey struct {
 	kernel string
 }
 
-func (p *Packs) get(w *graph.Array, k *kernel.ConvKernel, s *kernel.ConvShape) []float32 {
+// packWish is a convolution whose weights are to be packed.
+type packWish struct {
+	weight *graph.Array
+	k      *kernel.ConvKernel
+	shape  kernel.ConvShape
+}
+
+// get packs the weights of all wishes, those that are not packed yet side by
+// side in their order, which is the order of use.
+func (p *Packs) get(wishes []packWish) []pack {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := packKey{w, k.Name}
-	if packed, ok := p.packs[key]; ok {
-		return packed
-	}
-	packed := aligned(k.PackedLen(s))
-	k.Pack(s, w.Data, packed)
 	if p.packs == nil {
-		p.packs = make(map[packKey][]float32)
+		p.packs = make(map[packKey]pack)
 	}
-	p.packs[key] = packed
-	return packed
+	size := func(w *packWish) int { return (w.k.PackedLen(&w.shape) + align - 1) / align * align }
+	total := 0
+	seen := make(map[packKey]bool)
+	for i := range wishes {
+		w := &wishes[i]
+		key := packKey{w.weight, w.k.Name}
+		if _, ok := p.packs[key]; !ok && !seen[key] {
+			seen[key] = true
+			total += size(w)
+		}
+	}
+	slab, off := aligned(total), 0
+	out := make([]pack, len(wishes))
+	for i := range wishes {
+		w := &wishes[i]
+		key := packKey{w.weight, w.k.Name}
+		if _, ok := p.packs[key]; !ok {
+			n := w.k.PackedLen(&w.shape)
+			made := pack{slab, off, slab[off : off+n : off+n]}
+			w.k.Pack(&w.shape, w.weight.Data, made.data)
+			p.packs[key] = made
+			off += size(w)
+		}
+		out[i] = p.packs[key]
+	}
+	return out
 }
 
 // Bytes is the memory of all packed weights.
@@ -53,7 +88,7 @@ func (p *Packs) Bytes() int64 {
 	defer p.mu.Unlock()
 	var n int64
 	for _, w := range p.packs {
-		n += 4 * int64(len(w))
+		n += 4 * int64(len(w.data))
 	}
 	return n
 }
@@ -66,8 +101,9 @@ type Program struct {
 	steps   []stepInfo
 	scratch int
 	impl    string
-	// packed holds the packed weight of every convolution by node.
-	packed map[graph.ID][]float32
+	// packed holds the packed weight of every convolution by node, ahead what
+	// a convolution fetches for later ones.
+	packed, ahead map[graph.ID][]float32
 }
 
 type stepInfo struct {
@@ -100,7 +136,9 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	if packs == nil {
 		packs = &Packs{}
 	}
-	p := &Program{g: g, plan: plan, impl: opt.Impl, packed: make(map[graph.ID][]float32)}
+	p := &Program{g: g, plan: plan, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32)}
+	var wishes []packWish
+	var convs []graph.ID
 	for i := range g.Nodes {
 		id, n := graph.ID(i), &g.Nodes[i]
 		switch n.Op.(type) {
@@ -123,7 +161,7 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 				return nil, err
 			}
 			k := kernel.SelectConv(&s, opt.Impl)
-			p.packed[id] = packs.get(w.Value, k, &s)
+			wishes, convs = append(wishes, packWish{w.Value, k, s}), append(convs, id)
 			p.scratch = max(p.scratch, k.ScratchLen(&s))
 			info.kernel = k.Name
 		} else {
@@ -139,6 +177,14 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 			info.kernel = t.name()
 		}
 		p.steps = append(p.steps, info)
+	}
+	all := packs.get(wishes)
+	for i, id := range convs {
+		p.packed[id] = all[i].data
+		p.ahead[id] = nil
+	}
+	for i, a := range planAhead(wishes, all) {
+		p.ahead[convs[i]] = a
 	}
 	return p, nil
 }

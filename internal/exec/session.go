@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-	"unsafe"
 
 	"github.com/mobilenet-go/mobilenet/internal/graph"
 	"github.com/mobilenet-go/mobilenet/internal/kernel"
@@ -36,7 +35,7 @@ func (p *Program) NewSession(pool *Pool) (*Session, error) {
 			return nil, err
 		}
 		if c, ok := args.(*kernel.Conv); ok {
-			c.Weight = p.packed[info.id]
+			c.Weight, c.Ahead = p.packed[info.id], p.ahead[info.id]
 			k := kernel.SelectConv(&c.ConvShape, p.impl)
 			s.steps = append(s.steps, &convTask{args: *c, k: k, tasks: k.Tasks(&c.ConvShape)})
 			continue
@@ -82,15 +81,4 @@ func (s *Session) Run(ctx context.Context) error {
 		s.Times[i] += time.Since(start)
 	}
 	return nil
-}
-
-// aligned is a zeroed slice that starts on a cache line.
-func aligned(n int) []float32 {
-	const line = 64
-	buf := make([]float32, n+line/4)
-	skip := 0
-	if rest := uintptr(unsafe.Pointer(unsafe.SliceData(buf))) % line; rest != 0 {
-		skip = int(line-rest) / 4
-	}
-	return buf[skip : skip+n : skip+n]
 }

@@ -2,6 +2,8 @@
 
 package kernel
 
+import "math"
+
 // Every convolution that is not depthwise, on vector registers: rows of inputs
 // times panels of weights. A pointwise convolution's rows are the picture's
 // own pixels; a dense kernel's inner pixels are read in place as well, a
@@ -25,6 +27,7 @@ type vecGemm struct {
 	panel   int // outputs of a full panel
 	pixels  int
 	scaled  bool // squeeze-and-excite folded into the weights, picture by picture
+	stride  int  // between gathered rows
 	px, ch  int  // pixels and panels of a chunk
 	npx, nc int  // chunks
 }
@@ -56,7 +59,25 @@ func (v *vecISA) planGemm(s *ConvShape) (p vecGemm) {
 	p.panels = ceilDiv(p.og, p.panel)
 	p.pixels = s.N * s.OH * s.OW
 	image, unit := p.pixels, v.rows
+	p.ch = 1
+	if p.k*p.og <= vecWeights {
+		p.ch = p.panels
+	}
+	k := max(p.k, 1)
+	most := max(1, vecInputs/k)
+	// Rows a multiple of 4 KiB apart share one set of the first-level cache,
+	// which a tile of more rows than it has ways then thrashes.
+	p.stride = p.k
+	if p.k%512 == 0 {
+		p.stride += 16
+	}
+	aliased := s.XPixel%1024 == 0 && p.k >= 256 && p.pixels > 8
 	switch {
+	case s.Groups == 1 && pointwise(s) && s.HasScale && (s.OH*s.OW <= p.og || s.OH*s.OW < 100):
+		// Scaling the inputs costs less than scaling the weights.
+		p.rows, p.ch, most = rowsGathered, p.panels, 28
+	case s.Groups == 1 && pointwise(s) && aliased && !s.HasScale:
+		p.rows, p.ch, most = rowsGathered, ceilDiv(p.panels, 8), min(most, 8*unit)
 	case s.Groups == 1 && pointwise(s):
 		p.rows = rowsPixels
 		if p.scaled = s.HasScale; p.scaled {
@@ -65,31 +86,24 @@ func (v *vecISA) planGemm(s *ConvShape) (p vecGemm) {
 	case s.Groups == 1 && !s.HasScale && (s.KW == 1 || s.DilationW == 1 && s.XPixel == s.C):
 		p.rows, unit = rowsDirect, s.OW
 	default:
-		p.rows = rowsGathered
+		p.rows, most = rowsGathered, min(most, 8*unit)
 	}
-	k, most := max(p.k, 1), max(1, image)
-	p.px = min(most, max(vecInputs/k, unit))
-	if p.rows == rowsGathered {
-		p.px = min(p.px, 8*unit)
-	}
-	p.ch = 1
-	if k*p.og <= vecWeights {
-		p.ch = p.panels
-	}
+	image = max(1, image)
+	p.px = min(image, max(most, unit))
 	// Enough tasks for several cores, but not of less than a minimum.
-	for p.px > 2*unit && p.px*k*p.panel*p.ch > vecTaskWork && (p.ch == p.panels || ceilDiv(most, p.px)*p.panels < 12) {
+	for p.px > 2*unit && p.px*k*p.panel*p.ch > vecTaskWork && (p.ch == p.panels || ceilDiv(image, p.px)*p.panels < 12) && p.rows != rowsGathered {
 		p.px = ceilDiv(p.px, 2)
 	}
 	if p.ch < p.panels {
-		p.ch = min(p.panels, max(1, vecTaskWork/(p.px*k*p.panel)))
+		p.ch = min(p.panels, max(p.ch, vecTaskWork/(p.px*k*p.panel)))
 	}
 	// Even chunks of whole tiles or rows.
-	p.npx = max(1, ceilDiv(most, max(p.px, 1)))
-	p.px = ceilDiv(ceilDiv(most, p.npx), unit) * unit
+	p.npx = max(1, ceilDiv(image, max(p.px, 1)))
+	p.px = ceilDiv(ceilDiv(image, p.npx), unit) * unit
 	if p.rows == rowsPixels {
-		p.px = min(p.px, most)
+		p.px = min(p.px, image)
 	}
-	p.npx = max(1, ceilDiv(most, p.px))
+	p.npx = max(1, ceilDiv(image, p.px))
 	if p.scaled {
 		p.npx *= s.N
 	}
@@ -147,7 +161,7 @@ func (v *vecISA) gemmScratch(s *ConvShape) int {
 	}
 	switch p.rows {
 	case rowsGathered:
-		n += p.px * p.k
+		n += p.px * p.stride
 	case rowsDirect:
 		n += s.OW * p.k
 	}
@@ -178,13 +192,13 @@ func (v *vecISA) runGemm(a *Conv, task int, scratch []float32) {
 		t.panel, scratch = scratch[:p.k*p.panel], scratch[p.k*p.panel:]
 	}
 	t.copies = scratch
+	t.fetchAhead(task, min(p.ch, p.panels-c0))
 	if p.rows == rowsGathered {
-		for i := range t.n {
-			gatherRow(a, t.g, t.p0+i, t.copies[i*p.k:][:p.k])
-		}
+		t.gather()
 	}
-	for c := c0; c < min(c0+p.ch, p.panels); c++ {
-		t.run(c)
+	end = min(c0+p.ch, p.panels)
+	for c := c0; c < end; {
+		c += t.run(c, end-c)
 	}
 }
 
@@ -197,12 +211,63 @@ type vecTask struct {
 	p0, n int // pixels
 
 	sums, bias, panel, copies []float32
+
+	ahead     *float32 // memory to fetch by the way
+	aheadStep int      // in bytes for four inputs of a tile
 }
 
-// run computes one panel for all pixels of the task.
-func (t *vecTask) run(c int) {
+// fetchAhead sets the task's share of the memory that later steps need,
+// spread over its work.
+func (t *vecTask) fetchAhead(task, panels int) {
+	t.ahead = &t.a.Weight[0]
+	tasks := t.a.Groups * t.p.npx * t.p.nc
+	n := len(t.a.Ahead)
+	lo, hi := n*task/tasks, n*(task+1)/tasks
+	steps := panels * ceilDiv(t.n, t.v.rows) * (t.p.k / 4)
+	if lo < hi && steps > 0 {
+		t.ahead, t.aheadStep = &t.a.Ahead[lo], ceilDiv(4*(hi-lo), steps)
+	}
+}
+
+// gather copies the task's rows of inputs.
+func (t *vecTask) gather() {
+	a, p := t.a, &t.p
+	for i := range t.n {
+		row := t.copies[i*p.stride:][:p.k]
+		at := t.p0 + i
+		switch {
+		case !pointwise(&a.ConvShape):
+			gatherRow(a, t.g, at, row)
+		case !a.HasScale:
+			copy(row, a.X[at*a.XPixel+t.g*p.k:])
+		default:
+			t.v.multiply(a.X[at*a.XPixel+t.g*p.k:][:p.k], a.Scale[at/(a.OH*a.OW)*a.C+t.g*p.k:][:p.k], row)
+		}
+	}
+}
+
+// multiply is y = x * b.
+func (v *vecISA) multiply(x, b, y []float32) {
+	n := len(y) &^ 7
+	if n > 0 {
+		inf := float32(math.Inf(1))
+		v.mapMul(&elemArgs{x: &x[0], b: &b[0], y: &y[0], n: n, lo: -inf, hi: inf})
+	}
+	for i := n; i < len(y); i++ {
+		y[i] = x[i] * b[i]
+	}
+}
+
+// run computes the c-th panel for all pixels of the task, or some panels at
+// once, at most most. It returns how many.
+func (t *vecTask) run(c, most int) int {
 	a, p := t.a, &t.p
 	o := c * p.panel
+	if t.n == 1 && most >= 4 && o+4*p.panel <= p.og && p.rows != rowsDirect && !p.scaled {
+		if t.quad(c) {
+			return 4
+		}
+	}
 	valid := min(p.panel, p.og-o)
 	eights := ceilDiv(valid, 8)
 	w := a.Weight[(t.g*ceilDiv(p.og, 8)*8+o)*p.k:][:p.k*8*eights]
@@ -212,7 +277,7 @@ func (t *vecTask) run(c int) {
 		w = t.panel
 	}
 	o += t.g * p.og
-	args := gemmArgs{w: &w[0], width: eights, segs: 1, run: p.k}
+	args := gemmArgs{w: &w[0], width: eights, segs: 1, run: p.k, aheadStep: t.aheadStep}
 	var fused bool
 	args.mode, args.lo, args.hi, args.scale, fused = vecAct(a.Act)
 	// Sums that still need an activation, or are not whole eights, go through
@@ -230,7 +295,7 @@ func (t *vecTask) run(c int) {
 		args.x, args.xStride = &a.X[t.p0*a.XPixel], 4*a.XPixel
 		t.product(&args, o, 0, t.n, direct)
 	case rowsGathered:
-		args.x, args.xStride = &t.copies[0], 4*p.k
+		args.x, args.xStride = &t.copies[0], 4*p.stride
 		t.product(&args, o, 0, t.n, direct)
 	case rowsDirect:
 		for i := 0; i < t.n; i += a.OW {
@@ -240,6 +305,29 @@ func (t *vecTask) run(c int) {
 	if !direct {
 		t.finish(o, valid, 8*eights)
 	}
+	return 1
+}
+
+// quad computes four panels of one pixel at once. It refuses an activation
+// that the routine does not know.
+func (t *vecTask) quad(c int) bool {
+	a, p := t.a, &t.p
+	o := t.g*p.og + c*p.panel
+	args := gemmArgs{bias: &a.Bias[o], width: 4 * t.v.wide, run: p.k, rows: 1, ahead: t.ahead}
+	var fused bool
+	if args.mode, args.lo, args.hi, args.scale, fused = vecAct(a.Act); !fused {
+		return false
+	}
+	args.w = &a.Weight[(t.g*ceilDiv(p.og, 8)*8+c*p.panel)*p.k]
+	if args.x = &a.X[t.p0*a.XPixel]; p.rows == rowsGathered {
+		args.x = &t.copies[0]
+	}
+	args.y = &a.Y[t.p0*a.YPixel+o]
+	if a.HasResidual {
+		args.res = &a.Residual[t.p0*a.YPixel+o]
+	}
+	t.v.gemm(&args)
+	return true
 }
 
 // product runs the routine for n pixels from the i-th of the task.
@@ -257,7 +345,9 @@ func (t *vecTask) product(args *gemmArgs, o, i, n int, direct bool) {
 	} else {
 		args.y = &t.sums[i*args.yStride/4]
 	}
+	args.ahead = t.ahead
 	t.v.gemm(args)
+	t.ahead = args.ahead
 }
 
 // line runs a row of outputs of a dense kernel: the kernel rows inside of the

@@ -37,18 +37,18 @@ func gemmGo(name string, accepts func(*ConvShape) bool) ConvKernel {
 
 // ActivationKernels lists the activations.
 func ActivationKernels() []Kernel[Activation] {
-	return []Kernel[Activation]{
+	return append(vecActivationKernels(),
 		goKernel("actF32Go", 1e-6, activationTasks, noScratch[Activation], runActivation),
 		refKernel("actF32Ref", 1e-6, ref.Activation[float32]),
-	}
+	)
 }
 
 // GlobalAvgPoolKernels lists the means over pictures.
 func GlobalAvgPoolKernels() []Kernel[GlobalAvgPool] {
-	return []Kernel[GlobalAvgPool]{
+	return append(vecGlobalAvgPoolKernels(),
 		goKernel("gapF32Go", 1e-6, gapTasks, noScratch[GlobalAvgPool], runGlobalAvgPool),
 		refKernel("gapF32Ref", 1e-6, ref.GlobalAvgPool[float32]),
-	}
+	)
 }
 
 // PoolKernels lists the means and maxima over windows.
@@ -61,10 +61,10 @@ func PoolKernels() []Kernel[Pool] {
 
 // BinaryKernels lists the arithmetic of two operands.
 func BinaryKernels() []Kernel[Binary] {
-	return []Kernel[Binary]{
+	return append(vecBinaryKernels(),
 		goKernel("binaryF32Go", 1e-6, binaryTasks, noScratch[Binary], runBinary),
 		refKernel("binaryF32Ref", 1e-6, ref.Binary[float32]),
-	}
+	)
 }
 
 // SoftmaxKernels lists the softmaxes.

@@ -3,8 +3,6 @@
 package kernel
 
 import (
-	"math"
-
 	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 )
@@ -65,28 +63,63 @@ func (v *vecISA) scalePanel(a *elemArgs) {
 	}
 }
 
+func (v *vecISA) mapMul(a *elemArgs) {
+	if v.lanes == 16 {
+		mapMulAVX512(a)
+	} else {
+		mapMulAVX2(a)
+	}
+}
+
+func (v *vecISA) mapAdd(a *elemArgs) {
+	if v.lanes == 16 {
+		mapAddAVX512(a)
+	} else {
+		mapAddAVX2(a)
+	}
+}
+
+func (v *vecISA) mapAct(a *elemArgs) {
+	if v.lanes == 16 {
+		mapActAVX512(a)
+	} else {
+		mapActAVX2(a)
+	}
+}
+
+func (v *vecISA) sumPixels(a *elemArgs) {
+	if v.lanes == 16 {
+		sumPixelsAVX512(a)
+	} else {
+		sumPixelsAVX2(a)
+	}
+}
+
 // The modes of the routines' epilogues.
 const (
 	modeLinear = iota
+	modeReLU
 	modeClip
 	modeHSwish
+	modeHSigmoid
 )
 
 // vecAct is an activation as the routines take it. fused is false for those
 // they leave to a pass of its own, with the mode linear.
 func vecAct(act Act) (mode int, lo, hi, scale float32, fused bool) {
-	inf := float32(math.Inf(1))
 	switch act.Kind {
 	case ref.Linear:
 		return modeLinear, 0, 0, 0, true
 	case ref.ReLU:
-		return modeClip, 0, inf, 0, true
+		return modeReLU, 0, 0, 0, true
 	case ref.ReLU6:
 		return modeClip, 0, 6, 0, true
 	case ref.Clip:
 		return modeClip, act.A, act.B, 0, true
 	case ref.HSwish:
 		return modeHSwish, 0, 0, act.A, true
+	case ref.HSigmoid:
+		return modeHSigmoid, 0, 0, act.A, true
 	}
 	return modeLinear, 0, 0, 0, false
 }
@@ -94,7 +127,7 @@ func vecAct(act Act) (mode int, lo, hi, scale float32, fused bool) {
 // vecConvKernels lists the convolutions, best first.
 func vecConvKernels() []ConvKernel {
 	var out []ConvKernel
-	for _, v := range []*vecISA{&isaAVX512, &isaAVX2} {
+	for _, v := range vecISAs {
 		out = append(out,
 			v.dwKernel(3, 1), v.dwKernel(3, 2), v.dwKernel(5, 1), v.dwKernel(5, 2),
 			v.gemmKernel("pwconvF32", acceptVecPointwise), v.gemmKernel("convF32", acceptGemm))

@@ -69,41 +69,62 @@ func scalePanel(a *asm, s isa) {
 	a.end()
 }
 
-// sumPixels adds up 32 (AVX-512: 64) channels over n rows of m pixels, stride
+// sumPixels adds up mode eights of channels over n rows of m pixels, stride
 // bytes apart, each row on its own first, and divides by scale.
 func sumPixels(a *asm, s isa) {
 	b := &elemBlock
 	a.begin("sumPixels"+s.name, b)
-	a.p("MOVQ %s, SI", b.at("x"))
+	a.p("MOVQ %s, BX", b.at("x"))
 	a.p("MOVQ %s, DX", b.at("y"))
-	a.p("MOVQ %s, CX", b.at("n"))
 	a.p("MOVQ %s, R8", b.at("stride"))
-	for i := range 4 {
-		a.zero(s, i)
+	a.p("MOVQ %s, AX", b.at("mode"))
+	one, done := a.fresh("one"), a.fresh("done")
+	for _, g := range []struct {
+		s    isa
+		vecs int
+		next string
+	}{{s, 4, one}, {avx2, 1, done}} {
+		loop, row, pixel := a.fresh("channels"), a.fresh("row"), a.fresh("pixel")
+		eights := g.vecs * g.s.lanes / 8
+		a.label(loop)
+		a.p("SUBQ $%d, AX", eights)
+		a.p("JLT %s", g.next)
+		a.p("MOVQ BX, SI")
+		a.p("MOVQ %s, CX", b.at("n"))
+		for i := range g.vecs {
+			a.zero(s, i)
+		}
+		a.label(row)
+		for i := range g.vecs {
+			a.zero(s, 4+i)
+		}
+		a.p("MOVQ %s, R9", b.at("m"))
+		a.label(pixel)
+		for i := range g.vecs {
+			a.p("VADDPS %d(SI), %s, %s", i*g.s.bytes(), g.s.v(4+i), g.s.v(4+i))
+		}
+		a.p("ADDQ R8, SI")
+		a.p("DECQ R9")
+		a.p("JNE %s", pixel)
+		for i := range g.vecs {
+			a.p("VADDPS %s, %s, %s", g.s.v(4+i), g.s.v(i), g.s.v(i))
+		}
+		a.p("DECQ CX")
+		a.p("JNE %s", row)
+		a.p("VBROADCASTSS %s, %s", b.at("scale"), g.s.v(8))
+		for i := range g.vecs {
+			a.p("VDIVPS %s, %s, %s", g.s.v(8), g.s.v(i), g.s.v(i))
+			a.p("VMOVUPS %s, %d(DX)", g.s.v(i), i*g.s.bytes())
+		}
+		a.p("ADDQ $%d, BX", 32*eights)
+		a.p("ADDQ $%d, DX", 32*eights)
+		a.p("JMP %s", loop)
+		if g.vecs == 4 {
+			a.label(one)
+			a.p("ADDQ $%d, AX", eights)
+		}
 	}
-	row, pixel := a.fresh("row"), a.fresh("pixel")
-	a.label(row)
-	for i := range 4 {
-		a.zero(s, 4+i)
-	}
-	a.p("MOVQ %s, R9", b.at("m"))
-	a.label(pixel)
-	for i := range 4 {
-		a.p("VADDPS %d(SI), %s, %s", i*s.bytes(), s.v(4+i), s.v(4+i))
-	}
-	a.p("ADDQ R8, SI")
-	a.p("DECQ R9")
-	a.p("JNE %s", pixel)
-	for i := range 4 {
-		a.p("VADDPS %s, %s, %s", s.v(4+i), s.v(i), s.v(i))
-	}
-	a.p("DECQ CX")
-	a.p("JNE %s", row)
-	a.p("VBROADCASTSS %s, %s", b.at("scale"), s.v(8))
-	for i := range 4 {
-		a.p("VDIVPS %s, %s, %s", s.v(8), s.v(i), s.v(i))
-		a.p("VMOVUPS %s, %d(DX)", s.v(i), i*s.bytes())
-	}
+	a.label(done)
 	a.end()
 }
 

@@ -22,6 +22,8 @@ var gemmBlock = block{"gemmArgs", "gemmArgs are the arguments of a product routi
 	{"run", "int", "inputs of a run"},
 	{"segStride", "int", "between runs"},
 	{"rows", "int", ""},
+	{"ahead", "*float32", "memory of later steps, fetched by the way; moved on"},
+	{"aheadStep", "int", "bytes of it for four inputs of a tile"},
 	{"width", "int", "eights of outputs"},
 	{"mode", "int", "of the epilogue"},
 	{"lo", "float32", "least result (clip)"},
@@ -33,8 +35,10 @@ var gemmBlock = block{"gemmArgs", "gemmArgs are the arguments of a product routi
 // The epilogues.
 const (
 	modeLinear = iota
+	modeReLU
 	modeClip
 	modeHSwish
+	modeHSigmoid
 )
 
 func gemmFile(a *asm) {
@@ -88,10 +92,13 @@ func gemm(a *asm, s isa) {
 	a.p("MOVQ %s, R13", b.at("y"))
 	a.p("MOVQ %s, R15", b.at("res"))
 	a.p("MOVQ %s, CX", b.at("rows"))
+	a.p("MOVQ %s, R14", b.at("ahead"))
 	widths := s.lanes / 8 * 2
 	name := func(w int) string { return fmt.Sprintf("width%d%s", w, s.name) }
 	done := "done" + s.name
 	a.p("MOVQ %s, AX", b.at("width"))
+	a.p("CMPQ AX, $%d", 4*widths)
+	a.p("JEQ quad%s", s.name)
 	for w := 1; w < widths; w++ {
 		a.p("CMPQ AX, $%d", w)
 		a.p("JEQ %s", name(w))
@@ -117,8 +124,46 @@ func gemm(a *asm, s isa) {
 		}
 		a.p("JMP %s", done)
 	}
+	a.label("quad" + s.name)
+	quad(a, s)
 	a.label(done)
+	a.p("MOVQ R14, %s", b.at("ahead"))
 	a.end()
+}
+
+// quad is one row times four full panels at once, for the matrix-vector
+// products: eight chains instead of two keep up with the caches.
+func quad(a *asm, s isa) {
+	b := &gemmBlock
+	t := tile{s: s, rows: 1, vecs: 8}
+	a.p("MOVQ %s, R10", b.at("bias"))
+	for j := range t.vecs {
+		a.p("VMOVUPS %d(R10), %s", j*s.bytes(), t.acc(0, j))
+	}
+	a.p("MOVQ %s, R10", b.at("w"))
+	a.p("MOVQ %s, R11", b.at("run"))
+	// R8 and R9 are one and three panels.
+	a.p("MOVQ R11, R8")
+	a.p("SHLQ $%d, R8", map[int]int{16: 7, 8: 6}[s.lanes])
+	a.p("LEAQ (R8)(R8*2), R9")
+	loop := a.fresh("quad")
+	a.label(loop)
+	a.p("VBROADCASTSS (SI), %s", s.v(8))
+	for j := range t.vecs {
+		mem := fmt.Sprintf("%d(R10)%s", j%2*s.bytes(), []string{"", "(R8*1)", "(R8*2)", "(R9*1)"}[j/2])
+		a.p("VFMADD231PS %s, %s, %s", mem, s.v(8), t.acc(0, j))
+	}
+	for p := range 4 {
+		a.p("PREFETCHT0 2048(R10)%s", []string{"", "(R8*1)", "(R8*2)", "(R9*1)"}[p])
+		if s.lanes == 16 {
+			a.p("PREFETCHT0 2112(R10)%s", []string{"", "(R8*1)", "(R8*2)", "(R9*1)"}[p])
+		}
+	}
+	a.p("ADDQ $4, SI")
+	a.p("ADDQ $%d, R10", 2*s.bytes())
+	a.p("DECQ R11")
+	a.p("JNE %s", loop)
+	t.epilogue(a)
 }
 
 // emit computes one tile and moves on by its rows. width is the panel's in
@@ -155,11 +200,18 @@ func (t tile) emit(a *asm, width int) {
 	if t.rows == 1 {
 		// One row is bound by the weights' way from memory.
 		for i := 0; i < 4*width; i += 64 {
-			a.p("PREFETCHT0 %d(R10)", i+2048)
+			a.p("PREFETCHT0 %d(R10)", i+8192)
 		}
 	}
 	for u := range 4 {
 		t.step(a, 4*u, u*width)
+		// Two lines at most, in between the products.
+		if t.rows > 1 && u%2 == 1 {
+			a.p("PREFETCHT1 %d(R14)", 32*(u-1))
+		}
+	}
+	if t.rows > 1 {
+		a.p("ADDQ %s, R14", b.at("aheadStep"))
 	}
 	a.p("ADDQ $%d, R10", 4*width)
 	for _, r := range bases {
@@ -258,14 +310,22 @@ type sum struct {
 // free. The value under test is always the second source, which the minimum
 // and the maximum give back if one of the two is a NaN.
 func epilogue(a *asm, s isa, b *block, accs []sum, temp int, half bool) {
-	end, hswish := a.fresh("epilogue"), a.fresh("hswish")
+	end, hswish, clip := a.fresh("epilogue"), a.fresh("hswish"), a.fresh("clip")
 	t := func(i int, like string) string {
 		return fmt.Sprintf("%c%d", like[0], temp+i)
 	}
 	a.p("MOVQ %s, R12", b.at("mode"))
-	a.p("CMPQ R12, $%d", modeClip)
+	a.p("CMPQ R12, $%d", modeReLU)
 	a.p("JLT %s", end)
-	a.p("JNE %s", hswish)
+	a.p("JNE %s", clip)
+	a.zero(s, temp)
+	for _, v := range accs {
+		a.p("VMAXPS %s, %s, %s", v.reg, t(0, v.reg), v.reg)
+	}
+	a.p("JMP %s", end)
+	a.label(clip)
+	a.p("CMPQ R12, $%d", modeHSwish)
+	a.p("JGE %s", hswish)
 	a.p("VBROADCASTSS %s, %s", b.at("lo"), s.v(temp))
 	a.p("VBROADCASTSS %s, %s", b.at("hi"), s.v(temp+1))
 	for _, v := range accs {
@@ -276,19 +336,25 @@ func epilogue(a *asm, s isa, b *block, accs []sum, temp int, half bool) {
 	}
 	a.p("JMP %s", end)
 	a.label(hswish)
-	if s.regs == 32 {
-		a.p("VPXORD %s, %s, %s", s.v(temp), s.v(temp), s.v(temp))
-	} else {
-		a.p("VXORPS %s, %s, %s", s.v(temp), s.v(temp), s.v(temp))
-	}
+	a.zero(s, temp)
 	a.p("VBROADCASTSS six<>(SB), %s", s.v(temp+1))
 	a.p("VBROADCASTSS three<>(SB), %s", s.v(temp+2))
+	sigmoid, factor := a.fresh("hsigmoid"), a.fresh("factor")
+	a.p("JGT %s", sigmoid)
 	for _, v := range accs {
 		a.p("VADDPS %s, %s, %s", t(2, v.reg), v.reg, t(3, v.reg))
 		a.p("VMAXPS %s, %s, %s", t(3, v.reg), t(0, v.reg), t(3, v.reg))
 		a.p("VMINPS %s, %s, %s", t(3, v.reg), t(1, v.reg), t(3, v.reg))
 		a.p("VMULPS %s, %s, %s", t(3, v.reg), v.reg, v.reg)
 	}
+	a.p("JMP %s", factor)
+	a.label(sigmoid)
+	for _, v := range accs {
+		a.p("VADDPS %s, %s, %s", t(2, v.reg), v.reg, v.reg)
+		a.p("VMAXPS %s, %s, %s", v.reg, t(0, v.reg), v.reg)
+		a.p("VMINPS %s, %s, %s", v.reg, t(1, v.reg), v.reg)
+	}
+	a.label(factor)
 	a.p("VBROADCASTSS %s, %s", b.at("scale"), s.v(temp+2))
 	for _, v := range accs {
 		a.p("VMULPS %s, %s, %s", t(2, v.reg), v.reg, v.reg)

@@ -55,10 +55,13 @@ func (s ConvShape) Normal() ConvShape {
 // the layer has none). Scale, [N,C], multiplies the input channels; it is nil
 // exactly when HasScale is false, and Residual likewise. Weight is [O,C/Groups,KH,KW]
 // for the reference and as packed by the kernel's own Pack for the others. Y
-// may be the same slice as Residual; it must not overlap X.
+// may be the same slice as Residual; it must not overlap X. Ahead is memory
+// that later steps will read: a kernel may have it fetched by the way, and no
+// result depends on it.
 type ConvArgs[T Float] struct {
 	ConvShape
 	X, Weight, Bias, Scale, Residual, Y []T
+	Ahead                               []T
 }
 
 // Conv computes a convolution by its definition.
