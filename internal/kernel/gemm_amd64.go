@@ -2,7 +2,10 @@
 
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Every convolution that is not depthwise, on vector registers: rows of inputs
 // times panels of weights. A pointwise convolution's rows are the picture's
@@ -212,20 +215,22 @@ type vecTask struct {
 
 	sums, bias, panel, copies []float32
 
-	ahead     *float32 // memory to fetch by the way
-	aheadStep int      // in bytes for four inputs of a tile
+	// The address of the memory to fetch by the way, not a pointer: it may
+	// run past the end.
+	ahead     uintptr
+	aheadStep int // in bytes for four inputs of a tile
 }
 
 // fetchAhead sets the task's share of the memory that later steps need,
 // spread over its work.
 func (t *vecTask) fetchAhead(task, panels int) {
-	t.ahead = &t.a.Weight[0]
+	t.ahead = uintptr(unsafe.Pointer(&t.a.Weight[0]))
 	tasks := t.a.Groups * t.p.npx * t.p.nc
 	n := len(t.a.Ahead)
 	lo, hi := n*task/tasks, n*(task+1)/tasks
 	steps := panels * ceilDiv(t.n, t.v.rows) * (t.p.k / 4)
 	if lo < hi && steps > 0 {
-		t.ahead, t.aheadStep = &t.a.Ahead[lo], ceilDiv(4*(hi-lo), steps)
+		t.ahead, t.aheadStep = uintptr(unsafe.Pointer(&t.a.Ahead[lo])), ceilDiv(4*(hi-lo), steps)
 	}
 }
 

@@ -17,13 +17,13 @@ type gemmArgs struct {
 	run       int      // inputs of a run
 	segStride int      // between runs
 	rows      int
-	ahead     *float32 // memory of later steps, fetched by the way; moved on
-	aheadStep int      // bytes of it for four inputs of a tile
-	width     int      // eights of outputs
-	mode      int      // of the epilogue
-	lo        float32  // least result (clip)
-	hi        float32  // greatest result (clip)
-	scale     float32  // factor (hard swish)
+	ahead     uintptr // address in memory of later steps, fetched by the way; moved on
+	aheadStep int     // bytes of it for four inputs of a tile
+	width     int     // eights of outputs
+	mode      int     // of the epilogue
+	lo        float32 // least result (clip)
+	hi        float32 // greatest result (clip)
+	scale     float32 // factor (hard swish)
 	pad       float32
 }
 

@@ -22,7 +22,7 @@ var gemmBlock = block{"gemmArgs", "gemmArgs are the arguments of a product routi
 	{"run", "int", "inputs of a run"},
 	{"segStride", "int", "between runs"},
 	{"rows", "int", ""},
-	{"ahead", "*float32", "memory of later steps, fetched by the way; moved on"},
+	{"ahead", "uintptr", "address in memory of later steps, fetched by the way; moved on"},
 	{"aheadStep", "int", "bytes of it for four inputs of a tile"},
 	{"width", "int", "eights of outputs"},
 	{"mode", "int", "of the epilogue"},
