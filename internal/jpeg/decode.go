@@ -105,18 +105,26 @@ func (d *decoder) allScans(o *output) (float64, error) {
 	coverage := 1.0
 	for i := range d.comps {
 		c := &d.comps[i]
-		coverage = min(coverage, float64(c.known)/float64(c.cols*c.rows))
+		coverage = min(coverage, float64(c.means)/float64(c.cols*c.rows))
 	}
 	if !d.sawEOI && d.opt.Mode != Tolerant {
 		return 0, d.malformed("the file ends early: no end marker")
 	}
+	smooth := d.smoothing()
+	var s smoother
 	for my := range d.mcuY {
 		for i := range d.comps {
 			c := &d.comps[i]
-			for by := range c.v {
+			n := min(c.v, c.rows-my*c.v)
+			for by := range n {
 				row := my*c.v + by
-				if row >= c.rows {
-					break
+				if smooth {
+					s.startRow(d, c, my, by, n)
+					for bx := range c.cols {
+						blk := s.block(bx)
+						o.put(c, c.at(o, bx, by), blk, lastOf(blk))
+					}
+					continue
 				}
 				for bx := range c.cols {
 					blk := (*[64]int16)(c.coef[64*(row*c.stride+bx):])
@@ -146,9 +154,9 @@ func lastOf(blk *[64]int16) uint8 {
 // collect reads one scan into the coefficients of its components.
 func (d *decoder) collect() error {
 	single := len(d.scan) == 1
-	cols, rows := d.mcuX, d.mcuY
+	cols, rows, per := d.mcuX, d.mcuY, 1
 	if single {
-		cols, rows = d.scan[0].cols, d.scan[0].rows
+		cols, rows, per = d.scan[0].cols, d.scan[0].rows, d.scan[0].v
 	}
 	r := restarts{d: d, left: d.restart}
 	good := 0
@@ -163,6 +171,7 @@ func (d *decoder) collect() error {
 				}
 				continue
 			}
+			d.lastGood = my / per
 			d.bits.ensure()
 			for _, c := range d.scan {
 				if single {
@@ -190,7 +199,7 @@ func (d *decoder) collect() error {
 func (d *decoder) cover(good, all int) error {
 	if d.ss == 0 && d.ah == 0 {
 		for _, c := range d.scan {
-			c.known = max(c.known, int(int64(c.cols*c.rows)*int64(good)/int64(all)))
+			c.means = max(c.means, int(int64(c.cols*c.rows)*int64(good)/int64(all)))
 		}
 	}
 	return nil

@@ -45,7 +45,11 @@ func (d *decoder) frame(m byte, p []byte) error {
 	}
 	d.mcuX, d.mcuY = ceil(d.width, 8*d.maxH), ceil(d.height, 8*d.maxV)
 	for i := range d.comps {
-		d.comps[i].stride = d.mcuX * d.comps[i].h
+		c := &d.comps[i]
+		c.stride = d.mcuX * c.h
+		for k := range c.known.now {
+			c.known.now[k] = -1
+		}
 	}
 	return nil
 }
@@ -153,6 +157,11 @@ func (d *decoder) startScan() error {
 			}
 		}
 		c.pred = 0
+	}
+	if d.progressive {
+		for _, c := range d.scan {
+			d.tell(c)
+		}
 	}
 	d.eobrun = 0
 	d.bits.start(d.data, d.pos)

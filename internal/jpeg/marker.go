@@ -46,7 +46,8 @@ type component struct {
 	acTab    *huffman
 	pred     int32
 	coef     []int16 // stride x whole rows of blocks of 64, row-major; nil when decoded in one pass
-	known    int     // blocks for which a DC value was read
+	means    int     // blocks for which a mean was read
+	known    precision
 
 	group      int // rows of the plane in a group of maxV output rows
 	up         upsampling
@@ -76,19 +77,20 @@ type decoder struct {
 	dcTab, acTab  [4]*huffmanSpec
 	restart       int
 
-	scan    []*component // of the current scan
-	ss, se  int
-	ah, al  uint
-	scans   int
-	eobrun  int
-	pending byte // a marker that was read but not handled; 0 for none
-	atEnd   bool // no more markers: the file is at its end, with or without EOI
-	sawEOI  bool
-	short   bool // entropy-coded data ended early at the end of the file
-	lacking bool // entropy-coded data ended early anywhere
-	damage  int
-	bits    bits
-	mcu     mcu
+	scan     []*component // of the current scan
+	ss, se   int
+	ah, al   uint
+	scans    int
+	eobrun   int
+	lastGood int  // last row of MCUs for which the current scan had data
+	pending  byte // a marker that was read but not handled; 0 for none
+	atEnd    bool // no more markers: the file is at its end, with or without EOI
+	sawEOI   bool
+	short    bool // entropy-coded data ended early at the end of the file
+	lacking  bool // entropy-coded data ended early anywhere
+	damage   int
+	bits     bits
+	mcu      mcu
 }
 
 func (d *decoder) fail(kind error, format string, args ...any) error {
