@@ -42,7 +42,7 @@ func (c *Classifier) ClassifyImage(ctx context.Context, picture image.Image) ([]
 		return nil, err
 	}
 	var r Result
-	c.score(ctx, m, &r, false)
+	c.score(ctx, c.fromImage(m), &r, false)
 	return r.Predictions, r.Err
 }
 
@@ -57,7 +57,7 @@ func (c *Classifier) ClassifyBatch(ctx context.Context, pictures []image.Image) 
 			return Result{Err: err}
 		}
 		var r Result
-		c.score(ctx, m, &r, solo)
+		c.score(ctx, c.fromImage(m), &r, solo)
 		return r
 	})
 	i := 0
@@ -74,24 +74,62 @@ func (c *Classifier) ClassifyBatch(ctx context.Context, pictures []image.Image) 
 	return out, nil
 }
 
-// one decodes and scores a picture.
+// one reads and scores a picture's file.
 func (c *Classifier) one(ctx context.Context, picture io.Reader, solo bool) Result {
 	var r Result
 	start := time.Now()
-	m, _, err := imageio.Decode(picture, c.m.Info.Recipe.DecodeOptions(engine.Limits(c.opt.Limits).Picture()))
+	data, err := imageio.ReadFile(picture, c.limits())
 	r.Timing.Decode = time.Since(start)
 	if err != nil {
 		r.Err = err
 		return r
 	}
-	c.score(ctx, m, &r, solo)
+	c.score(ctx, c.fromFile(data), &r, solo)
 	return r
 }
 
+func (c *Classifier) limits() imageio.Limits { return engine.Limits(c.opt.Limits).Picture() }
+
+// input writes a picture into the network's input and tells the time it took.
+type input func(p *transform.Pipeline, in []float32, t *Timing) error
+
+// fromImage is the input of a decoded picture.
+func (c *Classifier) fromImage(m *imageio.Image) input {
+	return func(p *transform.Pipeline, in []float32, t *Timing) error {
+		apply := p.Apply
+		if c.opt.CropInput {
+			apply = p.ApplyCropped
+		}
+		start := time.Now()
+		err := apply(m, in)
+		t.Preprocess += time.Since(start)
+		return err
+	}
+}
+
+// fromFile is the input of a picture's file.
+func (c *Classifier) fromFile(data []byte) input {
+	return func(p *transform.Pipeline, in []float32, t *Timing) error {
+		start := time.Now()
+		if c.opt.CropInput {
+			m, _, err := imageio.DecodeBytes(data, p.Recipe().DecodeOptions(c.limits()))
+			t.Decode += time.Since(start)
+			if err != nil {
+				return err
+			}
+			return c.fromImage(m)(p, in, t)
+		}
+		info, err := p.ApplyFile(data, c.limits(), in)
+		t.Decode += time.Since(start) - info.Resizing
+		t.Preprocess += info.Resizing
+		return err
+	}
+}
+
 // score runs the network and fills in the scores and predictions.
-func (c *Classifier) score(ctx context.Context, m *imageio.Image, r *Result, solo bool) {
+func (c *Classifier) score(ctx context.Context, in input, r *Result, solo bool) {
 	shape := engine.Shape{Batch: 1, H: c.m.Info.H, W: c.m.Info.W, Solo: solo}
-	r.Err = c.run(ctx, m, shape, &r.Timing, func(out [][]float32) error {
+	r.Err = c.run(ctx, in, shape, &r.Timing, func(out [][]float32) error {
 		r.Scores = slices.Clone(out[0])
 		return nil
 	})
@@ -101,7 +139,7 @@ func (c *Classifier) score(ctx context.Context, m *imageio.Image, r *Result, sol
 }
 
 // run prepares a picture, runs a program and hands over its outputs.
-func (c *Classifier) run(ctx context.Context, m *imageio.Image, shape engine.Shape, t *Timing, read func([][]float32) error) error {
+func (c *Classifier) run(ctx context.Context, in input, shape engine.Shape, t *Timing, read func([][]float32) error) error {
 	p, _ := c.pipelines.Get().(*transform.Pipeline)
 	if p == nil {
 		var err error
@@ -111,15 +149,9 @@ func (c *Classifier) run(ctx context.Context, m *imageio.Image, shape engine.Sha
 	}
 	defer c.pipelines.Put(p)
 	var begin time.Time
-	return c.m.Run(ctx, shape, func(in []float32) error {
-		start := time.Now()
-		apply := p.Apply
-		if c.opt.CropInput {
-			apply = p.ApplyCropped
-		}
-		err := apply(m, in)
+	return c.m.Run(ctx, shape, func(dst []float32) error {
+		err := in(p, dst, t)
 		begin = time.Now()
-		t.Preprocess = begin.Sub(start)
 		return err
 	}, func(out [][]float32) error {
 		t.Infer = time.Since(begin)

@@ -35,7 +35,7 @@ func (c *Classifier) Features(ctx context.Context, picture io.Reader, names ...s
 			return nil, fmt.Errorf("feature %q is named twice", n)
 		}
 	}
-	m, _, err := imageio.Decode(picture, c.m.Info.Recipe.DecodeOptions(engine.Limits(c.opt.Limits).Picture()))
+	data, err := imageio.ReadFile(picture, c.limits())
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (c *Classifier) Features(ctx context.Context, picture io.Reader, names ...s
 	}
 	g := prog.Graph()
 	out := make([]Feature, len(names))
-	err = c.run(ctx, m, shape, new(Timing), func(values [][]float32) error {
+	err = c.run(ctx, c.fromFile(data), shape, new(Timing), func(values [][]float32) error {
 		for i, v := range values {
 			s := g.Node(g.Outputs[i].ID).Type.Shape
 			f := Feature{Name: names[i], Height: 1, Width: 1, Channels: len(v), Data: slices.Clone(v)}

@@ -3,6 +3,7 @@ package transform
 import (
 	"fmt"
 	"image"
+	"time"
 
 	"github.com/mobilenet-go/mobilenet/internal/imageio"
 )
@@ -76,6 +77,36 @@ func (p *Pipeline) Apply(m *Image, dst []float32) error {
 	}
 	p.scale(p.crop.Pix, dst)
 	return nil
+}
+
+// ApplyFile decodes a picture file and is Apply for what it holds. JPEG files are resized as they are
+// decoded, without a picture of the full size in memory. Info.Resizing is what was spent after decoding.
+func (p *Pipeline) ApplyFile(file []byte, lim imageio.Limits, dst []float32) (imageio.Info, error) {
+	if len(dst) != p.Len() {
+		return imageio.Info{}, p.badLength(len(dst))
+	}
+	opt := p.r.DecodeOptions(lim)
+	if p.r.Resize == ResizeNone || p.r.Fraction != 1 || p.r.Filter.Float() {
+		m, info, err := imageio.DecodeBytes(file, opt)
+		if err != nil {
+			return info, err
+		}
+		start := time.Now()
+		err = p.Apply(m, dst)
+		info.Resizing = time.Since(start)
+		return info, err
+	}
+	info, err := p.resizer.DecodeResized(p.buffer(), file, opt, p.r.Filter, func(w, h int) (imageio.Target, error) {
+		nw, nh, left, top := p.r.geometry(w, h)
+		return imageio.Target{NW: nw, NH: nh, Left: left, Top: top}, nil
+	})
+	if err != nil {
+		return info, err
+	}
+	start := time.Now()
+	p.scale(p.crop.Pix, dst)
+	info.Resizing += time.Since(start)
+	return info, nil
 }
 
 // ApplyCropped is Apply for a picture that has the input's size already: no resize, no crop.

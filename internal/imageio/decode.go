@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"io"
 	"io/fs"
+	"time"
 
 	"golang.org/x/image/bmp"
 )
@@ -36,6 +37,8 @@ type Info struct {
 	// or for damaged JPEG files. Damage counts the irregularities stepped over.
 	Coverage float64
 	Damage   int
+	// Resizing is the part of DecodeResized's time that went into resizing.
+	Resizing time.Duration
 }
 
 // format is one kind of file. header must not take memory in proportion to what the file declares.
@@ -93,6 +96,11 @@ func Decode(r io.Reader, opt *Options) (*Image, Info, error) {
 		return nil, Info{}, err
 	}
 	return DecodeBytes(b, opt)
+}
+
+// ReadFile reads a picture's file without decoding it, within the limit on its bytes.
+func ReadFile(r io.Reader, lim Limits) ([]byte, error) {
+	return readAll(r, lim.withDefaults().MaxBytes)
 }
 
 // DecodeBytes is Decode for a file in memory. It does not keep b.

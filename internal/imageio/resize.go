@@ -89,6 +89,12 @@ func (r *Resizer) ResizeCrop(dst, m *Image, w, h, left, top int, f Filter) error
 		}
 		return nil
 	}
+	r.vertical(dst, out, src, srcX, srcY)
+	return nil
+}
+
+// vertical is the second pass: src's rows, the first of which is the picture's row srcY, into dst.
+func (r *Resizer) vertical(dst *Image, out Rect, src *Image, srcX, srcY int) {
 	if cap(r.acc) < 3*out.W {
 		r.acc = make([]int32, 3*out.W)
 	}
@@ -97,7 +103,6 @@ func (r *Resizer) ResizeCrop(dst, m *Image, w, h, left, top int, f Filter) error
 		off := 3 * ((int(r.y.first[y])-srcY)*src.W + srcX)
 		verticalRow(dst.Row(out.Y + y)[3*out.X:3*(out.X+out.W)], src.Pix[min(off, len(src.Pix)):], 3*src.W, k, r.acc[:3*out.W])
 	}
-	return nil
 }
 
 // row filters one row horizontally, four taps at a time: the conversions to arrays check bounds once
