@@ -68,7 +68,7 @@ func (m *modelFlags) register(c *cobra.Command, weightsFlag, runs bool) {
 	m.netFlags.register(f)
 	f.StringVar(&m.model, "model", "", "the network, for weights that do not say: a name as mobilenet_v2, or a spec line; or published weights from mobilenet ls")
 	if weightsFlag {
-		f.StringVar(&m.weights, "weights", "", "file with the weights: safetensors, PyTorch, TFLite or ONNX")
+		f.StringVar(&m.weights, "weights", "", "file with the weights: safetensors, PyTorch, Keras, TensorFlow, TFLite or ONNX")
 	}
 	f.StringVar(&m.names, "names", "", "JSON file with the names of the weights, if they are no published network's")
 	f.StringVar(&m.preprocess, "preprocess", "", "how pictures become input: a name or key=value,... (default the file's)")
@@ -152,7 +152,7 @@ func (m *modelFlags) need() error {
 		return nil
 	}
 	if m.model == "" {
-		return usagef("no weights: give --weights FILE (safetensors, PyTorch, TFLite or ONNX)")
+		return usagef("no weights: give --weights FILE (safetensors, PyTorch, Keras, TensorFlow, TFLite or ONNX)")
 	}
 	net, err := m.net(m.model)
 	if err != nil {

@@ -19,7 +19,7 @@ type Limits struct {
 	Tensors     int   // their number; default 65536
 	Nodes       int   // operators of a TFLite or ONNX graph; default 65536
 	Depth       int   // nesting of objects and groups in a checkpoint; default 64, in HDF5 32
-	Ratio       int64 // bytes made from a byte of a checkpoint beyond the first MiB; default 8
+	Ratio       int64 // bytes made from a byte of a checkpoint, beyond a first 64 MiB (HDF5: 32); default 8
 
 	// Activations bounds the memory in bytes of one picture's activations at
 	// the size a file declares; default 128 MiB. A size the caller asks for,
