@@ -31,7 +31,7 @@ type bits struct {
 // start begins a segment at raw[pos:].
 func (b *bits) start(raw []byte, pos int) {
 	if b.buf == nil {
-		b.buf = make([]byte, windowSize+windowPad)
+		b.buf = make([]byte, min(windowSize, len(raw))+windowPad)
 	}
 	b.acc, b.n, b.pos, b.end = 0, 0, 0, 0
 	b.raw, b.next, b.ended, b.marker = raw, pos, false, 0
@@ -47,13 +47,14 @@ func (b *bits) ensure() {
 func (b *bits) fill() {
 	b.end = copy(b.buf, b.buf[b.pos:b.end])
 	b.pos = 0
-	for b.end < windowSize && !b.ended {
-		src := b.raw[b.next:min(len(b.raw), b.next+windowSize-b.end)]
+	window := len(b.buf) - windowPad
+	for b.end < window && !b.ended {
+		src := b.raw[b.next:min(len(b.raw), b.next+window-b.end)]
 		i := bytes.IndexByte(src, 0xff)
 		if i < 0 {
 			i = len(src)
 		}
-		b.end += copy(b.buf[b.end:windowSize], src[:i])
+		b.end += copy(b.buf[b.end:window], src[:i])
 		b.next += i
 		if b.next == len(b.raw) {
 			b.ended = true

@@ -234,6 +234,9 @@ func (d *decoder) endScan() error {
 	b := &d.bits
 	d.pos, d.pending = b.next, b.marker
 	left := b.end*8 - (b.pos*8 - int(b.n))
+	if d.damage > 0 && d.opt.Mode == Strict {
+		return d.malformed("%d codes that do not exist in scan %d", d.damage, d.scans)
+	}
 	if left >= 8 {
 		return d.damaged("%d bytes behind the data of a scan", left/8)
 	}

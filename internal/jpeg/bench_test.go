@@ -1,0 +1,86 @@
+package jpeg
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	stdjpeg "image/jpeg"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// photo is the largest real photo at hand, 2.5 megapixels; without the data a drawn one.
+func photo(b *testing.B) []byte {
+	dir := os.Getenv("MOBILENET_TESTDATA")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared", "data")
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "images", "imagenet-samples", "n03843555_oil_filter.JPEG")); err == nil {
+		return data
+	}
+	m := image.NewRGBA(image.Rect(0, 0, 1600, 1200))
+	s := uint32(1)
+	for i := range m.Pix {
+		s = s*1664525 + 1013904223
+		m.Pix[i] = byte(i>>6) + byte(s>>28)
+	}
+	var buf bytes.Buffer
+	if err := stdjpeg.Encode(&buf, m, &stdjpeg.Options{Quality: 85}); err != nil {
+		b.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+// BenchmarkDecode is in megabytes of RGB a second; image/jpeg stops at Y, Cb, Cr.
+func BenchmarkDecode(b *testing.B) {
+	data := photo(b)
+	c, err := DecodeConfig(data)
+	if err != nil {
+		b.Fatal(err)
+	}
+	dst := make([]byte, 3*c.Width*c.Height)
+	for _, impl := range []string{"best", "go"} {
+		for _, scale := range []int{1, 2, 4, 8} {
+			b.Run(fmt.Sprintf("scale=%d/impl=%s", scale, impl), func(b *testing.B) {
+				b.SetBytes(int64(len(dst)))
+				for b.Loop() {
+					if _, err := DecodeInto(dst, data, &Options{Scale: scale, Generic: impl == "go"}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+	b.Run("scale=1/impl=image_jpeg", func(b *testing.B) {
+		b.SetBytes(int64(len(dst)))
+		for b.Loop() {
+			if _, err := stdjpeg.Decode(bytes.NewReader(data)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkTransform(b *testing.B) {
+	for _, impl := range []string{"best", "go"} {
+		k := bestKernels(impl == "go")
+		var q [64]int16
+		for i := range q {
+			q[i] = 9
+		}
+		dst := make([]byte, 64)
+		for _, f := range []struct {
+			name string
+			f    func(dst []byte, pitch int, blk, q *[64]int16)
+		}{{"8", k.idct8}, {"4", k.idct4}, {"2", k.idct2}} {
+			b.Run("size="+f.name+"/impl="+impl, func(b *testing.B) {
+				var blk [64]int16
+				for b.Loop() {
+					blk[0], blk[1], blk[2], blk[16], blk[17], blk[33] = 50, 3, -4, 2, -1, 1
+					f.f(dst, 8, &blk, &q)
+				}
+			})
+		}
+	}
+}
