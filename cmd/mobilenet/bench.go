@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mobilenet-go/mobilenet/internal/engine"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) bench() *cobra.Command {
+	var n netFlags
+	var models []string
+	var weights, kernels, precision string
+	var threads, batch, runs int
+	var atLeast time.Duration
+	var profile bool
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure how fast networks run on this machine",
+		Long: `Measure how long networks take for a batch of pictures: the minimum, the median
+and the slow tail over many runs, the rate in pictures and multiply-adds a
+second, and its share of what these threads reach when nothing but arithmetic
+limits them. Networks run on generated weights; --weights measures a file.`,
+		Example: `  mobilenet bench
+  mobilenet bench --model v3_large --threads 1 --profile
+  mobilenet bench --weights model.onnx --json`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkKernels(kernels); err != nil {
+				return err
+			}
+			switch {
+			case precision != "fp32":
+				return usagef("--precision %q: this version has fp32", precision)
+			case batch < 1 || batch > 1024:
+				return usagef("--batch %d: give 1 to 1024", batch)
+			case threads < 0:
+				return usagef("--threads %d: give a number above 0", threads)
+			case runs < 1 || atLeast < 0:
+				return usagef("--runs and --time must be above 0")
+			case weights != "" && len(models) > 0:
+				return usagef("--weights measures a file, --model a network on generated weights: give one of them")
+			}
+			if weights == "" && len(models) == 0 {
+				models = []string{"mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"}
+			}
+			opt := &engine.Options{Threads: threads, Kernels: kernels}
+			var open []func() (*engine.Model, error)
+			for _, name := range models {
+				net, err := n.net(name)
+				if err != nil {
+					return err
+				}
+				open = append(open, func() (*engine.Model, error) { return engine.Generate(net, opt) })
+			}
+			if weights != "" {
+				open = append(open, func() (*engine.Model, error) { return engine.Open(weights, opt) })
+			}
+			return a.measureAll(c, open, engine.MeasureOptions{Batch: batch, MinRuns: runs, MinTime: atLeast, Profile: profile}, kernels)
+		},
+	}
+	n.register(c.Flags())
+	f := c.Flags()
+	f.StringSliceVar(&models, "model", nil, "networks to measure, by name or spec (default V1, V2, V3-Large and V3-Small)")
+	f.StringVar(&weights, "weights", "", "measure the model in this file instead")
+	f.StringVar(&precision, "precision", "fp32", "arithmetic of the products")
+	f.IntVar(&batch, "batch", 1, "pictures in one run")
+	f.IntVar(&runs, "runs", 100, "runs at least")
+	f.DurationVar(&atLeast, "time", time.Second, "time at least for each network")
+	f.BoolVar(&profile, "profile", false, "show where the time goes, layer by layer")
+	registerRun(f, &threads, &kernels)
+	return c
+}
+
+func (a *app) measureAll(c *cobra.Command, open []func() (*engine.Model, error), opt engine.MeasureOptions, kernels string) error {
+	for i, make := range open {
+		m, err := make()
+		if err != nil {
+			return err
+		}
+		t, err := m.Measure(c.Context(), opt)
+		m.Close()
+		if err != nil {
+			return err
+		}
+		peak, err := engine.Peak(c.Context(), t.Threads, kernels)
+		if err != nil {
+			return err
+		}
+		t.PeakShare = t.GMACs / peak
+		if a.json {
+			if err := a.object(t); err != nil {
+				return err
+			}
+			continue
+		}
+		text := ""
+		if i == 0 {
+			text = fmt.Sprintf("%-32s %8s %8s %8s %8s %9s %8s %6s\n", "model", "min ms", "median", "90 %", "99 %", "images/s", "GMAC/s", "peak")
+		}
+		text += fmt.Sprintf("%-32s %8.2f %8.2f %8.2f %8.2f %9.1f %8.1f %4.0f %%\n", clean(t.Model), t.MinMS, t.MedianMS, t.P90MS, t.P99MS, t.ImagesPerS, t.GMACs, 100*t.PeakShare)
+		if opt.Profile {
+			text += profileTable(t)
+		}
+		if err := a.print(text); err != nil {
+			return err
+		}
+		if t.MedianMS > 1.15*t.MinMS {
+			a.say("note: %s: the median is %.0f %% above the minimum: the machine is busy, compare ratios from one run", t.Model, 100*(t.MedianMS/t.MinMS-1))
+		}
+	}
+	return nil
+}
+
+func profileTable(t *engine.Timing) string {
+	rows := [][]string{{"layer", "op", "kernel", "ms", "share", "GMAC/s"}}
+	for _, l := range t.Layers {
+		rate := ""
+		if l.GMACs > 0 {
+			rate = fmt.Sprintf("%.1f", l.GMACs)
+		}
+		rows = append(rows, []string{clean(l.Name), l.Op, l.Kernel, fmt.Sprintf("%.3f", l.MS), fmt.Sprintf("%.1f %%", 100*l.Share), rate})
+	}
+	return "  " + strings.ReplaceAll(strings.TrimRight(table(rows), "\n"), "\n", "\n  ") + "\n"
+}

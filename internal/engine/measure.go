@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/exec"
+	"github.com/mobilenet-go/mobilenet/internal/graph"
+)
+
+// Generate makes a model of a network with generated weights, for measuring
+// where no trained ones are at hand. Activations keep their scale through the
+// layers, so that the arithmetic is as usual.
+func Generate(net *arch.Net, opt *Options) (*Model, error) {
+	if opt == nil {
+		opt = &Options{}
+	}
+	res := net.Options.Resolution
+	g, err := net.Graph(1, res, res)
+	if err != nil {
+		return nil, err
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, id := range g.Variables() {
+		n := g.Node(id)
+		a := &graph.Array{Shape: n.Type.Shape, Data: make([]float32, n.Type.Shape.Len())}
+		role := n.Op.(graph.Variable).Role
+		fan := 1
+		if role == graph.Weight {
+			fan = a.Shape[1] * a.Shape[2] * a.Shape[3]
+		}
+		for i := range a.Data {
+			switch v := r.NormFloat64(); role {
+			case graph.Weight:
+				a.Data[i] = float32(v * math.Sqrt(2/float64(fan)))
+			case graph.Gamma, graph.Var:
+				a.Data[i] = 1
+			default:
+				a.Data[i] = float32(0.01 * v)
+			}
+		}
+		n.Value = a
+	}
+	info := Info{
+		Name: net.Name, Dialect: net.Dialect.Name, Spec: net.Spec(), H: res, W: res, Rows: net.Options.Classes,
+		Format: "generated", Recipe: defaultRecipe(net), Notes: []string{"generated weights: the answers mean nothing"},
+	}
+	if err := info.defaults(opt, true); err != nil {
+		return nil, err
+	}
+	m := newModel(info, opt, g.Resize)
+	m.net = net
+	return m, nil
+}
+
+// Timing is how long a model takes, over many runs.
+type Timing struct {
+	Model      string  `json:"model"`
+	Precision  string  `json:"precision"`
+	Threads    int     `json:"threads"`
+	Batch      int     `json:"batch"`
+	Resolution int     `json:"resolution"`
+	MinMS      float64 `json:"min_ms"`
+	MedianMS   float64 `json:"median_ms"`
+	P90MS      float64 `json:"p90_ms"`
+	P99MS      float64 `json:"p99_ms"`
+	ImagesPerS float64 `json:"images_per_s"` // at the median
+	GMACs      float64 `json:"gmac_s"`       // 10^9 multiply-adds a second, at the median
+	// PeakShare is GMACs as a part of what these threads reach on a product
+	// whose data lie in the first-level caches.
+	PeakShare float64 `json:"peak_share"`
+	Runs      int     `json:"runs"`
+	// Layers is filled by a profile.
+	Layers []LayerTiming `json:"layers,omitempty"`
+}
+
+// LayerTiming is the part of one step.
+type LayerTiming struct {
+	Name   string  `json:"name"`
+	Op     string  `json:"op"`
+	Kernel string  `json:"kernel"`
+	MS     float64 `json:"ms"` // mean over the runs
+	Share  float64 `json:"share"`
+	GMACs  float64 `json:"gmac_s"`
+}
+
+// MeasureOptions says how long to measure. The zero value is sensible.
+type MeasureOptions struct {
+	Batch   int           // 0 means 1
+	MinRuns int           // 0 means 30
+	MinTime time.Duration // 0 means one second
+	Profile bool
+}
+
+// Measure runs the model on a generated picture until there are enough runs.
+// The first ones, a tenth of the time, are not counted.
+func (m *Model) Measure(ctx context.Context, opt MeasureOptions) (*Timing, error) {
+	batch := max(opt.Batch, 1)
+	minRuns, minTime := opt.MinRuns, opt.MinTime
+	if minRuns <= 0 {
+		minRuns = 30
+	}
+	if minTime <= 0 {
+		minTime = time.Second
+	}
+	p, err := m.Program(Shape{Batch: batch, H: m.Info.H, W: m.Info.W})
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.NewSession(m.run.pool)
+	if err != nil {
+		return nil, err
+	}
+	in := make([]float32, len(s.Input(0)))
+	r := rand.New(rand.NewPCG(3, 4))
+	for i := range in {
+		in[i] = float32(r.Float64()*2 - 1)
+	}
+	run := func() (time.Duration, error) {
+		start := time.Now()
+		copy(s.Input(0), in)
+		err := s.Run(ctx)
+		return time.Since(start), err
+	}
+	for warm := time.Now(); ; {
+		if _, err := run(); err != nil {
+			return nil, err
+		}
+		if time.Since(warm) > minTime/10 {
+			break
+		}
+	}
+	if opt.Profile {
+		s.Times = make([]time.Duration, len(p.Steps()))
+	}
+	var times []time.Duration
+	for start := time.Now(); len(times) < minRuns || time.Since(start) < minTime; {
+		d, err := run()
+		if err != nil {
+			return nil, err
+		}
+		times = append(times, d)
+	}
+	t := &Timing{Model: m.Info.Name, Precision: "fp32", Threads: m.Threads(), Batch: batch, Resolution: m.Info.H, Runs: len(times)}
+	t.summarise(times, p.Graph().Cost().MAdds)
+	if opt.Profile {
+		t.profile(p.Steps(), s.Times)
+	}
+	return t, nil
+}
+
+func (t *Timing) summarise(times []time.Duration, madds int64) {
+	slices.Sort(times)
+	at := func(q float64) float64 {
+		return float64(times[min(int(q*float64(len(times))), len(times)-1)]) / 1e6
+	}
+	t.MinMS, t.MedianMS, t.P90MS, t.P99MS = at(0), at(0.5), at(0.9), at(0.99)
+	t.ImagesPerS = float64(t.Batch) / t.MedianMS * 1e3
+	t.GMACs = float64(madds) / t.MedianMS / 1e6
+}
+
+func (t *Timing) profile(steps []exec.Step, times []time.Duration) {
+	var total time.Duration
+	for _, d := range times {
+		total += d
+	}
+	for i, s := range steps {
+		l := LayerTiming{Name: s.Node, Op: s.Op, Kernel: s.Kernel, MS: float64(times[i]) / float64(t.Runs) / 1e6}
+		l.Share = float64(times[i]) / float64(max(total, 1))
+		if s.Cost.MAdds > 0 {
+			l.GMACs = float64(s.Cost.MAdds) / max(l.MS, 1e-6) / 1e6
+		}
+		t.Layers = append(t.Layers, l)
+	}
+}
+
+// Peak measures, in 10^9 multiply-adds a second, what the kernels reach on as
+// many threads when nothing but arithmetic limits them: a chain of pointwise
+// products of a picture so small that all data stay in the first-level cache.
+func Peak(ctx context.Context, threads int, kernels string) (float64, error) {
+	var b graph.Builder
+	const side, channels, depth = 8, 64, 24
+	// One picture a thread, so that every thread works on its own data.
+	x := b.Input("input", max(threads, 1), side, side, channels)
+	for i := range depth {
+		x = b.Conv(fmt.Sprintf("product%d", i), x, graph.ConvSpec{Window: graph.Square(1, 1, 1, graph.Padding{}), Out: channels})
+	}
+	b.Output("output", x)
+	g, err := b.Graph()
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range g.Variables() {
+		n := g.Node(id)
+		n.Value = &graph.Array{Shape: n.Type.Shape, Data: make([]float32, n.Type.Shape.Len())}
+		for i := range n.Value.Data {
+			n.Value.Data[i] = 1.0 / channels
+		}
+	}
+	p, err := exec.Compile(g, exec.Options{Impl: kernels})
+	if err != nil {
+		return 0, err
+	}
+	pool := exec.NewPool(threads)
+	defer pool.Close()
+	s, err := p.NewSession(pool)
+	if err != nil {
+		return 0, err
+	}
+	best := math.Inf(1)
+	for start := time.Now(); time.Since(start) < 100*time.Millisecond; {
+		for i := range s.Input(0) {
+			s.Input(0)[i] = 1
+		}
+		begin := time.Now()
+		if err := s.Run(ctx); err != nil {
+			return 0, err
+		}
+		best = min(best, time.Since(begin).Seconds())
+	}
+	return float64(g.Cost().MAdds) / best / 1e9, nil
+}
