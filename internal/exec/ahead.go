@@ -35,7 +35,7 @@ func planAhead(wishes []packWish, packs []pack) [][]float32 {
 		}
 		s := &wishes[i].shape
 		most := 0
-		if pixels := s.N * s.OH * s.OW; pixels >= 14 && s.Groups == 1 {
+		if pixels := s.N * s.OH * s.OW; pixels >= 14 && s.Groups == 1 && !wishes[i].chain {
 			most = pixels * s.O * s.KH * s.KW * s.C / aheadWork
 		}
 		from := max(own, end-most)

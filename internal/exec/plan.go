@@ -49,16 +49,34 @@ type life struct {
 // NewPlan places the values of g. Sizes are checked: a graph that needs more
 // than maxElems elements is refused.
 func NewPlan(g *graph.Graph, maxElems int) (*Plan, error) {
+	return newPlan(g, maxElems, nil)
+}
+
+// newPlan is NewPlan with some chains of convolutions run as one step each:
+// what is inside of them has no place, and what goes into them stays until
+// their end.
+func newPlan(g *graph.Graph, maxElems int, chains [][]graph.ID) (*Plan, error) {
 	p := &Plan{Slots: make([]Slot, len(g.Nodes))}
 	last := lastUse(g)
-	owner := aliases(g, last)
+	inside := make([]bool, len(g.Nodes))
+	heads := make(map[graph.ID]graph.ID) // the input of the chain that ends with a node
+	for _, c := range chains {
+		tail := c[len(c)-1]
+		for _, id := range c[:len(c)-1] {
+			inside[id] = true
+		}
+		in := g.Nodes[c[0]].In[0]
+		last[in] = max(last[in], int(tail))
+		heads[tail] = in
+	}
+	owner := aliases(g, last, heads)
 	lives := make([]life, 0, len(g.Nodes))
 	at := make(map[graph.ID]int)
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		id := graph.ID(i)
 		p.Slots[i].alias = graph.None
-		if leaf(n.Op) {
+		if leaf(n.Op) || inside[i] {
 			continue
 		}
 		size, err := n.Type.Shape.Elems()
@@ -93,7 +111,7 @@ func NewPlan(g *graph.Graph, maxElems int) (*Plan, error) {
 	}
 	for i := range g.Nodes {
 		id := graph.ID(i)
-		if leaf(g.Nodes[i].Op) {
+		if leaf(g.Nodes[i].Op) || inside[i] {
 			continue
 		}
 		l := lives[at[owner[i]]]
@@ -130,7 +148,9 @@ func lastUse(g *graph.Graph) []int {
 // aliases maps every node to the node whose memory holds its value: itself, or
 // its input for views and for elementwise steps that may overwrite an input
 // that dies there.
-func aliases(g *graph.Graph, last []int) []graph.ID {
+// heads gives the value that goes into the chain which ends with a node: the
+// chain reads it to its end.
+func aliases(g *graph.Graph, last []int, heads map[graph.ID]graph.ID) []graph.ID {
 	owner := make([]graph.ID, len(g.Nodes))
 	// dies is the last use of each owner's memory, over all its aliases.
 	dies := slices.Clone(last)
@@ -159,6 +179,9 @@ func aliases(g *graph.Graph, last []int) []graph.ID {
 		case graph.Conv2D:
 			// The sum may be written over the residual it adds.
 			if root = residual(g, n, owner); root == graph.None || dies[root] > i || isInput(g, root) {
+				continue
+			}
+			if in, ok := heads[graph.ID(i)]; ok && owner[in] == root {
 				continue
 			}
 		default:

@@ -17,6 +17,9 @@ type Options struct {
 	Impl string
 	// Packs shares packed weights with other programs of the same model.
 	Packs *Packs
+	// chains is the least size in bytes of a value inside of a chain, -1 for
+	// no chains; 0 is the default.
+	chains int
 }
 
 // Packs keeps the packed weights of a model, so that its programs for several
@@ -44,6 +47,7 @@ type packWish struct {
 	weight *graph.Array
 	k      *kernel.ConvKernel
 	shape  kernel.ConvShape
+	chain  bool
 }
 
 // get packs the weights of all wishes, those that are not packed yet side by
@@ -104,11 +108,13 @@ type Program struct {
 	// packed holds the packed weight of every convolution by node, ahead what
 	// a convolution fetches for later ones.
 	packed, ahead map[graph.ID][]float32
+	kernels       map[graph.ID]string // of the convolutions
 }
 
 type stepInfo struct {
 	id     graph.ID
 	kernel string
+	chain  []graph.ID // the members, the last of which is id
 }
 
 // Step describes one step of a program.
@@ -128,7 +134,18 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	if opt.Impl != "" && cpu.Rung(opt.Impl) < 0 {
 		return nil, fmt.Errorf("unknown kernels %q: use one of %s", opt.Impl, strings.Join(cpu.Rungs(), ", "))
 	}
-	plan, err := NewPlan(g, maxElems)
+	least := opt.chains
+	if least == 0 {
+		least = chainBytes
+	}
+	chains := findChains(g, opt.Impl, least)
+	chain := make(map[graph.ID]int) // by every member
+	for i, c := range chains {
+		for _, id := range c {
+			chain[id] = i
+		}
+	}
+	plan, err := newPlan(g, maxElems, chains)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +153,7 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	if packs == nil {
 		packs = &Packs{}
 	}
-	p := &Program{g: g, plan: plan, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32)}
+	p := &Program{g: g, plan: plan, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32), kernels: make(map[graph.ID]string)}
 	var wishes []packWish
 	var convs []graph.ID
 	for i := range g.Nodes {
@@ -161,7 +178,15 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 				return nil, err
 			}
 			k := kernel.SelectConv(&s, opt.Impl)
-			wishes, convs = append(wishes, packWish{w.Value, k, s}), append(convs, id)
+			p.kernels[id] = k.Name
+			c, chained := chain[id]
+			wishes, convs = append(wishes, packWish{w.Value, k, s, chained}), append(convs, id)
+			if chained {
+				if members := chains[c]; id == members[len(members)-1] {
+					p.steps = append(p.steps, stepInfo{id: id, chain: members})
+				}
+				continue
+			}
 			p.scratch = max(p.scratch, k.ScratchLen(&s))
 			info.kernel = k.Name
 		} else {
@@ -201,6 +226,18 @@ func (p *Program) Steps() []Step {
 	for i, s := range p.steps {
 		n := p.g.Node(s.id)
 		out[i] = Step{Node: n.Name, Op: n.Op.Kind(), Kernel: s.kernel, Cost: p.g.NodeCost(s.id), Out: n.Type}
+		if s.chain != nil {
+			out[i].Node, out[i].Kernel, out[i].Cost = "", "", graph.Cost{}
+			for j, id := range s.chain {
+				if j > 0 {
+					out[i].Node += " + "
+					out[i].Kernel += " + "
+				}
+				out[i].Node += p.g.Node(id).Name
+				out[i].Kernel += p.kernels[id]
+				out[i].Cost = out[i].Cost.Plus(p.g.NodeCost(id))
+			}
+		}
 	}
 	return out
 }

@@ -30,6 +30,18 @@ func (p *Program) NewSession(pool *Pool) (*Session, error) {
 	}
 	s := &Session{p: p, pool: pool, arena: aligned(p.plan.Len), scratch: make([]float32, p.scratch)}
 	for _, info := range p.steps {
+		if info.chain != nil {
+			stages, err := s.chainArgs(info.chain)
+			if err != nil {
+				return nil, err
+			}
+			t := newChainTask(stages, pool.Threads())
+			if len(s.scratch) < t.Scratch() {
+				s.scratch = make([]float32, t.Scratch())
+			}
+			s.steps = append(s.steps, t)
+			continue
+		}
 		args, err := lower(p.g, info.id, s.value)
 		if err != nil {
 			return nil, err
