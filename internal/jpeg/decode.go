@@ -81,6 +81,9 @@ func (d *decoder) allScans(o *output) (float64, error) {
 	for i := range d.comps {
 		c := &d.comps[i]
 		c.coef = make([]int16, 64*c.stride*d.mcuY*c.v)
+		if d.progressive {
+			c.set = make([]uint64, c.stride*d.mcuY*c.v)
+		}
 	}
 	for more := true; more; {
 		err := d.startScan()
@@ -128,7 +131,13 @@ func (d *decoder) allScans(o *output) (float64, error) {
 				}
 				for bx := range c.cols {
 					blk := (*[64]int16)(c.coef[64*(row*c.stride+bx):])
-					o.put(c, c.at(o, bx, by), blk, lastOf(blk))
+					last := uint8(64)
+					if c.set == nil {
+						last = lastOf(blk)
+					} else if c.set[row*c.stride+bx] == 0 {
+						last = 1
+					}
+					o.put(c, c.at(o, bx, by), blk, last)
 				}
 			}
 		}
@@ -161,7 +170,15 @@ func (d *decoder) collect() error {
 	r := restarts{d: d, left: d.restart}
 	good := 0
 	for my := range rows {
-		for mx := range cols {
+		for mx := 0; mx < cols; mx++ {
+			if d.eobrun > 0 && d.restart == 0 && !r.empty {
+				d.lastGood = my / per
+				n := d.skip(d.scan[0], my, mx)
+				good += n
+				if mx += n; mx == cols {
+					break
+				}
+			}
 			if err := r.before(); err != nil {
 				return err
 			}
@@ -175,12 +192,12 @@ func (d *decoder) collect() error {
 			d.bits.ensure()
 			for _, c := range d.scan {
 				if single {
-					d.one(c, (*[64]int16)(c.coef[64*(my*c.stride+mx):]))
+					d.one(c, my*c.stride+mx)
 					break
 				}
 				for by := range c.v {
 					for bx := range c.h {
-						d.one(c, (*[64]int16)(c.coef[64*((my*c.v+by)*c.stride+mx*c.h+bx):]))
+						d.one(c, (my*c.v+by)*c.stride+mx*c.h+bx)
 					}
 				}
 			}
@@ -195,6 +212,22 @@ func (d *decoder) collect() error {
 	return d.cover(good, cols*rows)
 }
 
+// skip steps over blocks of a row, from column mx, to which a run of ended blocks has nothing to add.
+func (d *decoder) skip(c *component, my, mx int) int {
+	run := min(d.eobrun, c.cols-mx)
+	if d.ah > 0 {
+		band := ^uint64(0) >> (63 - d.se) >> d.ss << d.ss
+		for i, set := range c.set[my*c.stride+mx:][:run] {
+			if set&band != 0 {
+				run = i
+				break
+			}
+		}
+	}
+	d.eobrun -= run
+	return run
+}
+
 // cover notes for how many blocks a scan gave means.
 func (d *decoder) cover(good, all int) error {
 	if d.ss == 0 && d.ah == 0 {
@@ -205,8 +238,9 @@ func (d *decoder) cover(good, all int) error {
 	return nil
 }
 
-// one reads what the current scan says of one block.
-func (d *decoder) one(c *component, blk *[64]int16) {
+// one reads what the current scan says of block i of a component.
+func (d *decoder) one(c *component, i int) {
+	blk := (*[64]int16)(c.coef[64*i:])
 	switch {
 	case !d.progressive:
 		b := &d.mcu.blocks[0]
@@ -222,10 +256,10 @@ func (d *decoder) one(c *component, blk *[64]int16) {
 		if d.eobrun > 0 {
 			d.eobrun--
 		} else {
-			d.acFirst(c.acTab, blk)
+			d.acFirst(c.acTab, blk, &c.set[i])
 		}
 	default:
-		d.acRefine(c.acTab, blk)
+		d.acRefine(c.acTab, blk, &c.set[i])
 	}
 }
 

@@ -149,8 +149,10 @@ func (d *decoder) startScan() error {
 		}
 		if d.se > 0 {
 			kind := codesAC
-			if d.progressive {
+			if d.progressive && d.ah == 0 {
 				kind = codesACBand
+			} else if d.progressive {
+				kind = codesRefine
 			}
 			if c.acTab, err = d.tableFor("AC", &d.acTab, c.ac, kind); err != nil {
 				return err

@@ -36,7 +36,7 @@ func cosines(c, q *[64]int16) (out [64]float64) {
 // try decodes by every implementation in every mode and checks what must hold for any bytes.
 func try(t testing.TB, name string, data []byte) {
 	t.Helper()
-	small := Options{MaxPixels: 1 << 18, MaxMemory: 16 << 20}
+	small := Options{MaxPixels: 1 << 15, MaxMemory: 16 << 20}
 	for _, mode := range []Mode{Tolerant, Normal, Strict} {
 		for _, scale := range []int{1, 4} {
 			o := small

@@ -1,6 +1,9 @@
 package jpeg
 
-import "errors"
+import (
+	"errors"
+	mathbits "math/bits"
+)
 
 // lookBits is how many bits one look at a table resolves: nearly every code of a photograph, and
 // mostly the value behind it.
@@ -23,6 +26,8 @@ const (
 	codesDC     coding = iota
 	codesAC            // of sequential files: a symbol may end the block
 	codesACBand        // of progressive files: a symbol may end many blocks
+	codesRefine        // of progressive files too: no value follows, or one bit
+	codings
 )
 
 // huffman is a table ready for decoding. The assembly knows its layout.
@@ -38,18 +43,18 @@ type huffman struct {
 type huffmanSpec struct {
 	counts  [16]byte
 	symbols []byte
-	ready   *huffman
+	ready   [codings]*huffman
 }
 
 func (h *huffmanSpec) table(kind coding) (*huffman, error) {
-	if h.ready == nil {
+	if h.ready[kind] == nil {
 		t, err := newHuffman(h.counts, h.symbols, kind)
 		if err != nil {
 			return nil, err
 		}
-		h.ready = t
+		h.ready[kind] = t
 	}
-	return h.ready, nil
+	return h.ready[kind], nil
 }
 
 func newHuffman(counts [16]byte, symbols []byte, kind coding) (*huffman, error) {
@@ -93,7 +98,7 @@ func (t *huffman) fill(code uint32, l uint, s byte, kind coding) {
 	for i := range uint32(1) << (lookBits - l) {
 		e := uint32(l) | entrySymbol | uint32(s)<<8
 		switch {
-		case size > 0 && l+size <= lookBits:
+		case size > 0 && l+size <= lookBits && kind != codesRefine:
 			v := i >> (lookBits - l - size)
 			e = uint32(l+size) | run<<8 | uint32(uint16(extend(v, size)))<<16
 		case size == 0 && kind == codesDC:
@@ -128,7 +133,7 @@ func (t *huffman) decode(b *bits) (symbol byte, ok bool) {
 	if e&entryLong != 0 {
 		return t.long(b)
 	}
-	if e&entrySymbol == 0 { // the entry holds the value too; undo it
+	if e&entrySymbol == 0 {
 		return t.undo(b, e), true
 	}
 	b.acc <<= e & entryBits
@@ -138,10 +143,8 @@ func (t *huffman) decode(b *bits) (symbol byte, ok bool) {
 
 // undo takes from an entry with a value the symbol alone.
 func (t *huffman) undo(b *bits, e uint32) byte {
-	size := uint(0)
-	for v := int32(int16(e >> 16)); v != 0; v /= 2 {
-		size++
-	}
+	v := int32(int16(e >> 16))
+	size := uint(mathbits.Len32(uint32(max(v, -v))))
 	l := uint(e&entryBits) - size
 	b.acc <<= l
 	b.n -= l

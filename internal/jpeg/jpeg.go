@@ -146,7 +146,7 @@ func (c Config) Memory() int64 {
 	}
 	m := cols*blocks*64*2 + 8*int64(c.Width) + 1<<17 // strips with their context, rows, tables
 	if c.multi || c.Progressive {
-		m += cols * rows * blocks * 128
+		m += cols * rows * blocks * (128 + 8)
 	}
 	return m
 }

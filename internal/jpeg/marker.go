@@ -45,8 +45,9 @@ type component struct {
 	dcTab    *huffman
 	acTab    *huffman
 	pred     int32
-	coef     []int16 // stride x whole rows of blocks of 64, row-major; nil when decoded in one pass
-	means    int     // blocks for which a mean was read
+	coef     []int16  // stride x whole rows of blocks of 64, row-major; nil when decoded in one pass
+	set      []uint64 // of progressive files: which coefficients of each block are not zero, in zigzag order
+	means    int      // blocks for which a mean was read
 	known    precision
 
 	group      int // rows of the plane in a group of maxV output rows
