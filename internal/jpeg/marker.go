@@ -234,8 +234,7 @@ func (d *decoder) nextScan() (bool, error) {
 			if len(p) >= 12 && bytes.HasPrefix(p, []byte("Adobe")) {
 				d.adobe, d.transform = true, p[11]
 			}
-		case mDAC:
-			err = d.fail(ErrUnsupported, "arithmetic coding")
+		case mDAC: // conditions arithmetic coding, which frames say for themselves
 		default:
 			if m > mSOF2 && m <= mSOF15 {
 				what := map[byte]string{0xc3: "lossless", 0xc9: "arithmetic coding", 0xca: "arithmetic coding", 0xcb: "lossless"}[m]
