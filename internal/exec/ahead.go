@@ -9,14 +9,19 @@ import "unsafe"
 // fetch while it computes.
 
 // aheadWork is the multiply-adds of a convolution for each element fetched:
-// two cache lines in the time of four steps of the largest product tile.
-const aheadWork = 56
+// four cache lines in the time of four steps of the largest product tile.
+const aheadWork = 28
+
+// aheadLeast is the elements of weights that stay in the last-level cache from
+// run to run: fetching them ahead was measured to cost a little and to gain
+// nothing.
+const aheadLeast = 3 << 20
 
 // planAhead gives for each convolution the packed weights it fetches, as late
 // as possible: the pieces follow each other in memory as in time.
 func planAhead(wishes []packWish, packs []pack) [][]float32 {
 	out := make([][]float32, len(packs))
-	if len(packs) == 0 {
+	if len(packs) == 0 || len(packs[0].slab) < aheadLeast {
 		return nil
 	}
 	slab := packs[0].slab

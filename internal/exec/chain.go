@@ -45,7 +45,8 @@ func findChains(g *graph.Graph, impl string, least int) [][]graph.ID {
 	var open []graph.ID
 	depthwise, large := false, false
 	finish := func() {
-		if len(open) > 1 && depthwise && large {
+		// Without all three, strips were measured to cost what they save.
+		if len(open) == 3 && large {
 			chains = append(chains, open)
 		}
 		open, depthwise, large = nil, false, false
@@ -69,7 +70,7 @@ func findChains(g *graph.Graph, impl string, least int) [][]graph.ID {
 				finish()
 			}
 		}
-		if len(open) == 0 && s.HasResidual {
+		if len(open) == 0 && (s.HasResidual || dw) {
 			continue
 		}
 		if len(open) > 0 {

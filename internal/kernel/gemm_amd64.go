@@ -76,7 +76,7 @@ func (v *vecISA) planGemm(s *ConvShape) (p vecGemm) {
 	}
 	aliased := s.XPixel%1024 == 0 && p.k >= 256 && p.pixels > 8
 	switch {
-	case s.Groups == 1 && pointwise(s) && s.HasScale && (s.OH*s.OW <= p.og || s.OH*s.OW < 100):
+	case s.Groups == 1 && pointwise(s) && s.HasScale && s.OH*s.OW <= max(p.og, 256):
 		// Scaling the inputs costs less than scaling the weights.
 		p.rows, p.ch, most = rowsGathered, p.panels, 28
 	case s.Groups == 1 && pointwise(s) && aliased && !s.HasScale:

@@ -205,9 +205,9 @@ func (t tile) emit(a *asm, width int) {
 	}
 	for u := range 4 {
 		t.step(a, 4*u, u*width)
-		// Two lines at most, in between the products.
-		if t.rows > 1 && u%2 == 1 {
-			a.p("PREFETCHT1 %d(R14)", 32*(u-1))
+		// Four lines at most, in between the products.
+		if t.rows > 1 {
+			a.p("PREFETCHT1 %d(R14)", 64*u)
 		}
 	}
 	if t.rows > 1 {
