@@ -78,7 +78,10 @@ func (v *vecISA) planGemm(s *ConvShape) (p vecGemm) {
 	switch {
 	case s.Groups == 1 && pointwise(s) && s.HasScale && s.OH*s.OW <= max(p.og, 256):
 		// Scaling the inputs costs less than scaling the weights.
-		p.rows, p.ch, most = rowsGathered, p.panels, 28
+		p.rows, p.ch, most = rowsGathered, p.panels, unit
+		if s.OH*s.OW < 100 {
+			p.ch = ceilDiv(p.panels, 2)
+		}
 	case s.Groups == 1 && pointwise(s) && aliased && !s.HasScale:
 		p.rows, p.ch, most = rowsGathered, ceilDiv(p.panels, 8), min(most, 8*unit)
 	case s.Groups == 1 && pointwise(s):
@@ -93,12 +96,32 @@ func (v *vecISA) planGemm(s *ConvShape) (p vecGemm) {
 	}
 	image = max(1, image)
 	p.px = min(image, max(most, unit))
-	// Enough tasks for several cores, but not of less than a minimum.
-	for p.px > 2*unit && p.px*k*p.panel*p.ch > vecTaskWork && (p.ch == p.panels || ceilDiv(image, p.px)*p.panels < 12) && p.rows != rowsGathered {
-		p.px = ceilDiv(p.px, 2)
-	}
-	if p.ch < p.panels {
-		p.ch = min(p.panels, max(p.ch, vecTaskWork/(p.px*k*p.panel)))
+	tiles := ceilDiv(image, unit)
+	switch {
+	case p.rows == rowsGathered:
+	case p.pixels == 1:
+		// Four panels at once make a matrix-vector product.
+		if p.ch < p.panels {
+			p.ch = min(4, p.panels)
+		}
+	case p.rows == rowsPixels && p.ch == p.panels && tiles <= 16:
+		// Few tiles share out evenly only if the panels are divided too.
+		switch {
+		case p.panels < 4:
+			p.px = unit
+		case tiles > 4:
+			p.px, p.ch = ceilDiv(tiles, 2)*unit, ceilDiv(p.panels, 4)
+		default:
+			p.px, p.ch = image, ceilDiv(p.panels, 8)
+		}
+	default:
+		// Enough tasks for several cores, but not of less than a minimum.
+		for p.px > 2*unit && p.px*k*p.panel*p.ch > vecTaskWork && (p.ch == p.panels || ceilDiv(image, p.px)*p.panels < 12) {
+			p.px = ceilDiv(p.px, 2)
+		}
+		if p.ch < p.panels {
+			p.ch = min(p.panels, max(p.ch, vecTaskWork/(p.px*k*p.panel)))
+		}
 	}
 	// Even chunks of whole tiles or rows.
 	p.npx = max(1, ceilDiv(image, max(p.px, 1)))
