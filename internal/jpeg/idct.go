@@ -47,6 +47,22 @@ func sat16(v int32) int32 {
 	return v
 }
 
+// level is a column that has nothing but its first value, after the first pass. It saturates, except
+// where all columns are like that: there libjpeg-turbo's shortcut wraps. unused is a row that the
+// transform does not look at.
+func level(v int32, blk *[64]int16, unused int) int32 {
+	v <<= 2
+	if v == int32(int16(v)) {
+		return v
+	}
+	for i, c := range blk[8:] {
+		if c != 0 && i/8+1 != unused {
+			return sat16(v)
+		}
+	}
+	return int32(int16(v))
+}
+
 func dequant(c, q int16) int32 { return int32(c * q) } // modulo 2^16
 
 // idct8 writes the 8x8 samples of a block to rows of dst that are pitch apart. Columns without
@@ -56,7 +72,7 @@ func idct8(dst []byte, pitch int, blk, q *[64]int16) {
 	for x := range 8 {
 		s0 := dequant(blk[x], q[x])
 		if blk[8+x]|blk[16+x]|blk[24+x]|blk[32+x]|blk[40+x]|blk[48+x]|blk[56+x] == 0 {
-			s0 = sat16(s0 << 2)
+			s0 = level(s0, blk, 8)
 			ws[x], ws[8+x], ws[16+x], ws[24+x] = s0, s0, s0, s0
 			ws[32+x], ws[40+x], ws[48+x], ws[56+x] = s0, s0, s0, s0
 			continue
@@ -140,6 +156,11 @@ func idct4(dst []byte, pitch int, blk, q *[64]int16) {
 		}
 		for y := range 8 {
 			a[y] = dequant(blk[8*y+x], q[8*y+x])
+		}
+		if blk[8+x]|blk[16+x]|blk[24+x]|blk[40+x]|blk[48+x]|blk[56+x] == 0 {
+			v := level(a[0], blk, 4)
+			ws[0][x], ws[1][x], ws[2][x], ws[3][x] = v, v, v, v
+			continue
 		}
 		v0, v1, v2, v3 := reduce4(&a)
 		ws[0][x] = sat16((v0 + 1<<11) >> 12)

@@ -122,21 +122,33 @@ GLOBL bytes4<>(SB), RODATA|NOPTR, $32
 	VPACKSSDW Y11, Y9, Y6        \
 	VPACKSSDW Y8, Y10, Y7
 
-// LOAD dequantizes a block to pairs and clears it.
+// LOAD dequantizes a block to pairs, clears it and gathers in Y4 what is not zero in rows 1, 2, 3, 5, 6, 7.
 #define LOAD \
 	VMOVDQU 0(DX), Y0         \
 	VMOVDQU 32(DX), Y1        \
 	VMOVDQU 64(DX), Y2        \
 	VMOVDQU 96(DX), Y3        \
+	VPXOR   Y15, Y15, Y15     \
+	VPOR    Y1, Y2, Y4        \
+	VPSRLD  $16, Y0, Y5       \
+	VPOR    Y3, Y4, Y4        \
 	VPMULLW 0(BX), Y0, Y0     \
 	VPMULLW 32(BX), Y1, Y1    \
 	VPMULLW 64(BX), Y2, Y2    \
 	VPMULLW 96(BX), Y3, Y3    \
-	VPXOR   Y15, Y15, Y15     \
 	VMOVDQU Y15, 0(DX)        \
 	VMOVDQU Y15, 32(DX)       \
 	VMOVDQU Y15, 64(DX)       \
 	VMOVDQU Y15, 96(DX)
+
+// FLAT does the first pass of a block whose columns are all flat: only here values wrap, not saturate.
+#define FLAT \
+	VPSLLD    $18, Y0, Y0     \
+	VPSRAD    $16, Y0, Y0     \
+	VPACKSSDW Y0, Y0, Y4      \
+	VMOVDQA   Y4, Y5          \
+	VMOVDQA   Y4, Y6          \
+	VMOVDQA   Y4, Y7
 
 // func idct8AVX2(dst *byte, pitch int, blk, q *[64]int16)
 TEXT ·idct8AVX2(SB), NOSPLIT, $0-32
@@ -145,7 +157,12 @@ TEXT ·idct8AVX2(SB), NOSPLIT, $0-32
 	MOVQ blk+16(FP), DX
 	MOVQ q+24(FP), BX
 	LOAD
+	VPOR  Y5, Y4, Y4 // and row 4
+	VPTEST Y4, Y4
+	JZ    flat8
 	PASS(round11, 11)
+
+second8:
 	VSHUFPS    $0x88, Y5, Y4, Y8
 	VSHUFPS    $0xdd, Y5, Y4, Y9
 	VSHUFPS    $0x88, Y7, Y6, Y10
@@ -177,6 +194,10 @@ TEXT ·idct8AVX2(SB), NOSPLIT, $0-32
 	VZEROUPPER
 	RET
 
+flat8:
+	FLAT
+	JMP second8
+
 // func idct4AVX2(dst *byte, pitch int, blk, q *[64]int16)
 TEXT ·idct4AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
@@ -184,6 +205,8 @@ TEXT ·idct4AVX2(SB), NOSPLIT, $0-32
 	MOVQ blk+16(FP), DX
 	MOVQ q+24(FP), BX
 	LOAD
+	VPTEST   Y4, Y4
+	JZ       flat4
 	VPMADDWD d0<>(SB), Y0, Y4
 	VPMADDWD d26<>(SB), Y1, Y5
 	VPADDD   round12<>(SB), Y4, Y4
@@ -205,6 +228,8 @@ TEXT ·idct4AVX2(SB), NOSPLIT, $0-32
 	VPSRAD   $12, Y15, Y15
 	VPACKSSDW Y13, Y12, Y4
 	VPACKSSDW Y15, Y14, Y5
+
+second4:
 	VSHUFPS  $0x88, Y5, Y4, Y0
 	VSHUFPS  $0xdd, Y5, Y4, Y1
 	VEXTRACTI128 $1, Y0, X2
@@ -239,6 +264,10 @@ TEXT ·idct4AVX2(SB), NOSPLIT, $0-32
 	VPEXTRD  $3, X4, (DI)(CX*1)
 	VZEROUPPER
 	RET
+
+flat4:
+	FLAT
+	JMP second4
 
 // func idct2AVX2(dst *byte, pitch int, blk, q *[64]int16)
 TEXT ·idct2AVX2(SB), NOSPLIT, $0-32

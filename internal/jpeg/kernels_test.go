@@ -23,6 +23,11 @@ func coefficients(r *rand.Rand, kind int) (c, q [64]int16) {
 			if k < 8 {
 				c[k] = int16(r.IntN(64) - 32)
 			}
+		case 5, 6: // only the first row, or that and row 4, beyond what fits
+			if k < 8 || kind == 6 && k/8 == 4 {
+				c[k] = int16(r.Uint32()) >> r.IntN(4)
+			}
+			q[k] = int16(r.IntN(3) + 1)
 		case 4: // the largest values
 			c[k], q[k] = []int16{-32768, 32767, 0}[r.IntN(3)], []int16{1, -1, -32768}[r.IntN(3)]
 		}
@@ -45,8 +50,8 @@ func TestTransforms(t *testing.T) {
 	}{
 		{"8x8", 8, plain.idct8, best.idct8}, {"4x4", 4, plain.idct4, best.idct4}, {"2x2", 2, plain.idct2, best.idct2},
 	} {
-		for i := range 20000 {
-			c, q := coefficients(r, i%5)
+		for i := range 28000 {
+			c, q := coefficients(r, i%7)
 			var c2, q2 [64]int16
 			for row := range 8 {
 				for col := range 8 {
