@@ -41,7 +41,7 @@ func (c *Classifier) ClassifyImage(ctx context.Context, picture image.Image) ([]
 	if err != nil {
 		return nil, err
 	}
-	var r Result
+	r := Result{Coverage: 1}
 	c.score(ctx, c.fromImage(m), &r, false)
 	return r.Predictions, r.Err
 }
@@ -56,7 +56,7 @@ func (c *Classifier) ClassifyBatch(ctx context.Context, pictures []image.Image) 
 		if err != nil {
 			return Result{Err: err}
 		}
-		var r Result
+		r := Result{Coverage: 1}
 		c.score(ctx, c.fromImage(m), &r, solo)
 		return r
 	})
@@ -84,11 +84,23 @@ func (c *Classifier) one(ctx context.Context, picture io.Reader, solo bool) Resu
 		r.Err = err
 		return r
 	}
-	c.score(ctx, c.fromFile(data), &r, solo)
+	c.score(ctx, c.fromFile(data, &r.Coverage), &r, solo)
 	return r
 }
 
 func (c *Classifier) limits() imageio.Limits { return engine.Limits(c.opt.Limits).Picture() }
+
+// decoding is the options of decoding, but for the orientation.
+func (c *Classifier) decoding() imageio.Options {
+	o := imageio.Options{Limits: c.limits()}
+	switch c.opt.Decode {
+	case DecodeStrict:
+		o.Mode = imageio.Strict
+	case DecodeTolerant:
+		o.Mode = imageio.Tolerant
+	}
+	return o
+}
 
 // input writes a picture into the network's input and tells the time it took.
 type input func(p *transform.Pipeline, in []float32, t *Timing) error
@@ -107,19 +119,24 @@ func (c *Classifier) fromImage(m *imageio.Image) input {
 	}
 }
 
-// fromFile is the input of a picture's file.
-func (c *Classifier) fromFile(data []byte) input {
+// fromFile is the input of a picture's file. It notes how much of the picture
+// the file held.
+func (c *Classifier) fromFile(data []byte, coverage *float64) input {
 	return func(p *transform.Pipeline, in []float32, t *Timing) error {
 		start := time.Now()
 		if c.opt.CropInput {
-			m, _, err := imageio.DecodeBytes(data, p.Recipe().DecodeOptions(c.limits()))
+			opt := c.decoding()
+			opt.IgnoreOrientation = p.Recipe().IgnoreOrientation
+			m, info, err := imageio.DecodeBytes(data, &opt)
+			*coverage = info.Coverage
 			t.Decode += time.Since(start)
 			if err != nil {
 				return err
 			}
 			return c.fromImage(m)(p, in, t)
 		}
-		info, err := p.ApplyFile(data, c.limits(), in)
+		info, err := p.ApplyFile(data, c.decoding(), c.opt.Decode == DecodeDraft, in)
+		*coverage = info.Coverage
 		t.Decode += time.Since(start) - info.Resizing
 		t.Preprocess += info.Resizing
 		return err

@@ -46,7 +46,7 @@ func (c *Classifier) Features(ctx context.Context, picture io.Reader, names ...s
 	}
 	g := prog.Graph()
 	out := make([]Feature, len(names))
-	err = c.run(ctx, c.fromFile(data), shape, new(Timing), func(values [][]float32) error {
+	err = c.run(ctx, c.fromFile(data, new(float64)), shape, new(Timing), func(values [][]float32) error {
 		for i, v := range values {
 			s := g.Node(g.Outputs[i].ID).Type.Shape
 			f := Feature{Name: names[i], Height: 1, Width: 1, Channels: len(v), Data: slices.Clone(v)}

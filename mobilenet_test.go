@@ -10,6 +10,7 @@ import (
 	"image/png"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -309,5 +310,47 @@ func TestLimits(t *testing.T) {
 		if _, err := c.Classify(ctx, bytes.NewReader(data)); err == nil || !strings.Contains(err.Error(), "limit") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestDecodeModes cuts a JPEG file and spoils another: the exact decoder takes
+// what Pillow takes, the strict one nothing irregular, the tolerant one what is
+// there, and says how much.
+func TestDecodeModes(t *testing.T) {
+	whole, err := os.ReadFile("testdata/pictures/rings.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := whole[:len(whole)*2/3]
+	ctx := context.Background()
+	classify := func(mode mobilenet.DecodeMode, data []byte) mobilenet.Result {
+		c := open(t, &mobilenet.Options{Decode: mode})
+		pic := mobilenet.Picture{Name: "x", Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
+		for r := range c.ClassifyAll(ctx, slices.Values([]mobilenet.Picture{pic})) {
+			return r
+		}
+		t.Fatal("no result")
+		return mobilenet.Result{}
+	}
+	exact := classify(mobilenet.DecodeExact, whole)
+	for _, mode := range []mobilenet.DecodeMode{mobilenet.DecodeStrict, mobilenet.DecodeTolerant} {
+		if r := classify(mode, whole); r.Err != nil || !slices.Equal(r.Scores, exact.Scores) || r.Coverage != 1 {
+			t.Errorf("%s of a whole file: %v, coverage %v", mode, r.Err, r.Coverage)
+		}
+	}
+	if r := classify(mobilenet.DecodeDraft, whole); r.Err != nil {
+		t.Errorf("draft: %v", r.Err)
+	}
+	for _, mode := range []mobilenet.DecodeMode{mobilenet.DecodeExact, mobilenet.DecodeStrict} {
+		if r := classify(mode, cut); r.Err == nil {
+			t.Errorf("%q took a file that is cut", mode)
+		}
+	}
+	if r := classify(mobilenet.DecodeTolerant, cut); r.Err != nil || !(r.Coverage > 0.3 && r.Coverage < 0.95) {
+		t.Errorf("tolerant: %v, coverage %v", r.Err, r.Coverage)
+	}
+	path, _ := generated(t, 10)
+	if _, err := mobilenet.Open(path, &mobilenet.Options{Decode: "sloppy"}); err == nil {
+		t.Error("an unknown mode was accepted")
 	}
 }

@@ -24,8 +24,11 @@ type Result struct {
 	// Scores is the network's raw output, one number a row, with the
 	// background's row if there is one.
 	Scores []float32
-	Timing Timing
-	Err    error
+	// Coverage is the part of the picture that its file held, 1 unless the
+	// file is damaged.
+	Coverage float64
+	Timing   Timing
+	Err      error
 }
 
 // ClassifyAll classifies a sequence of pictures on all processors and gives

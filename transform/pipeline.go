@@ -81,11 +81,17 @@ func (p *Pipeline) Apply(m *Image, dst []float32) error {
 
 // ApplyFile decodes a picture file and is Apply for what it holds. JPEG files are resized as they are
 // decoded, without a picture of the full size in memory. Info.Resizing is what was spent after decoding.
-func (p *Pipeline) ApplyFile(file []byte, lim imageio.Limits, dst []float32) (imageio.Info, error) {
+// Of the options the orientation is the recipe's. With draft large JPEG files are decoded at a half, a
+// quarter or an eighth of their size where that is still as large as what they are resized to.
+func (p *Pipeline) ApplyFile(file []byte, options imageio.Options, draft bool, dst []float32) (imageio.Info, error) {
 	if len(dst) != p.Len() {
 		return imageio.Info{}, p.badLength(len(dst))
 	}
-	opt := p.r.DecodeOptions(lim)
+	opt := &options
+	opt.IgnoreOrientation = p.r.IgnoreOrientation
+	if opt.AtLeast = 0; draft && p.r.Fraction == 1 && p.r.Resize != ResizeNone {
+		opt.AtLeast = max(p.r.Shorter, p.r.Width, p.r.Height)
+	}
 	if p.r.Resize == ResizeNone || p.r.Fraction != 1 || p.r.Filter.Float() {
 		m, info, err := imageio.DecodeBytes(file, opt)
 		if err != nil {

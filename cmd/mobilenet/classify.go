@@ -18,6 +18,8 @@ type classified struct {
 	Predictions []mobilenet.Prediction `json:"predictions"`
 	Recipe      string                 `json:"recipe"`
 	Timing      timing                 `json:"timing"`
+	// Coverage is the part of the picture that a damaged file held.
+	Coverage float64 `json:"coverage,omitempty"`
 }
 
 type timing struct {
@@ -112,7 +114,7 @@ func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, args
 			bars.clear()
 			err = a.failed(r.Name, r.Err)
 		case a.json:
-			err = a.object(classified{r.Name, r.Predictions, recipe, timing{ms(r.Timing.Decode), ms(r.Timing.Preprocess), ms(r.Timing.Infer)}})
+			err = a.object(classified{r.Name, r.Predictions, recipe, timing{ms(r.Timing.Decode), ms(r.Timing.Preprocess), ms(r.Timing.Infer)}, held(r)})
 		default:
 			err = a.print(human(a.stdout, r))
 		}
@@ -147,10 +149,22 @@ func (a *app) failed(name string, err error) error {
 	return nil
 }
 
+// held is a damaged picture's coverage, 0 for a whole one.
+func held(r mobilenet.Result) float64 {
+	if r.Coverage >= 1 {
+		return 0
+	}
+	return r.Coverage
+}
+
 // human lays out the predictions of a picture.
 func human(w io.Writer, r mobilenet.Result) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, bold(w, clean(r.Name)))
+	fmt.Fprint(&b, bold(w, clean(r.Name)))
+	if c := held(r); c > 0 {
+		fmt.Fprintf(&b, " (the file holds %.0f %% of the picture)", 100*c)
+	}
+	b.WriteByte('\n')
 	if len(r.Predictions) == 0 {
 		b.WriteString("  no class reaches the threshold\n")
 	}

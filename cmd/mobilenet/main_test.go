@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"keys":    checkKeys,
 			"lines":   checkLines,
 			"exits":   checkExit,
+			"cut":     cutFile,
 			"npy":     checkArray,
 		},
 	})
@@ -75,6 +77,18 @@ func writeHostile(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no hostile file is named %q", args[0])
+}
+
+// cutFile is `cut FILE BYTES NEW`: it copies the beginning of a file.
+func cutFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: cut FILE BYTES NEW")
+	}
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), data[:min(n, len(data))], 0o600))
 }
 
 // checkKeys is `keys FILE KEY...`: every line of the file (or of stdout) is a

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,7 @@ type modelFlags struct {
 	netFlags
 	model, weights, names, preprocess, labels string
 	threads                                   int
-	kernels                                   string
+	kernels, decode                           string
 }
 
 // register declares the flags. A verb that names the weights in an argument
@@ -76,6 +77,9 @@ func (m *modelFlags) register(c *cobra.Command, weightsFlag, runs bool) {
 	if runs {
 		registerRun(f, &m.threads, &m.kernels)
 	}
+	if weightsFlag && runs {
+		f.StringVar(&m.decode, "decode", "", "how JPEG files are decoded: draft (faster, nearly the same), strict, or tolerant of damage (default exact)")
+	}
 }
 
 func registerRun(f *pflag.FlagSet, threads *int, kernels *string) {
@@ -85,7 +89,10 @@ func registerRun(f *pflag.FlagSet, threads *int, kernels *string) {
 
 // options checks the flags and reads the files they name.
 func (m *modelFlags) options() (*mobilenet.Options, error) {
-	opt := &mobilenet.Options{Threads: m.threads, Kernels: m.kernels, Preprocess: m.preprocess}
+	opt := &mobilenet.Options{Threads: m.threads, Kernels: m.kernels, Preprocess: m.preprocess, Decode: mobilenet.DecodeMode(m.decode)}
+	if modes := []string{"draft", "strict", "tolerant"}; m.decode != "" && !slices.Contains(modes, m.decode) {
+		return nil, usagef("--decode %q%s: use draft, strict or tolerant", m.decode, suggest.DidYouMean(m.decode, modes))
+	}
 	if m.threads < 0 {
 		return nil, usagef("--threads %d: give a number above 0", m.threads)
 	}
