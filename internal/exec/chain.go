@@ -156,10 +156,8 @@ func newChainTask(stages []stage, threads int) *chainTask {
 		st := &stages[i]
 		names = append(names, st.k.Name)
 		s := &st.args.ConvShape
-		if i+1 < n && s.O%512 == 0 {
-			// Pixels a multiple of 2 KiB apart fall into few sets of the
-			// first-level cache.
-			s.YPixel = s.O + 16
+		if i+1 < n && s.O%conflict == 0 {
+			s.YPixel = s.O + align
 			next := &stages[i+1].args.ConvShape
 			next.XPixel = s.YPixel
 		}
@@ -302,6 +300,7 @@ func (s *Session) chainArgs(ids []graph.ID) ([]stage, error) {
 		if !ok {
 			return nil, fmt.Errorf("node %q is no convolution", s.p.g.Node(id).Name)
 		}
+		s.p.layOut(id, &c.ConvShape)
 		c.Weight = s.p.packed[id]
 		out = append(out, stage{k: kernel.SelectConv(&c.ConvShape, s.p.impl), args: *c})
 	}

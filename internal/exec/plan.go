@@ -49,13 +49,13 @@ type life struct {
 // NewPlan places the values of g. Sizes are checked: a graph that needs more
 // than maxElems elements is refused.
 func NewPlan(g *graph.Graph, maxElems int) (*Plan, error) {
-	return newPlan(g, maxElems, nil)
+	return newPlan(g, maxElems, nil, nil)
 }
 
 // newPlan is NewPlan with some chains of convolutions run as one step each:
 // what is inside of them has no place, and what goes into them stays until
-// their end.
-func newPlan(g *graph.Graph, maxElems int, chains [][]graph.ID) (*Plan, error) {
+// their end. pixels gives the distance of pixels of values laid out with gaps.
+func newPlan(g *graph.Graph, maxElems int, chains [][]graph.ID, pixels map[graph.ID]int) (*Plan, error) {
 	p := &Plan{Slots: make([]Slot, len(g.Nodes))}
 	last := lastUse(g)
 	inside := make([]bool, len(g.Nodes))
@@ -82,6 +82,9 @@ func newPlan(g *graph.Graph, maxElems int, chains [][]graph.ID) (*Plan, error) {
 		size, err := n.Type.Shape.Elems()
 		if err != nil {
 			return nil, fmt.Errorf("node %q: %w", n.Name, err)
+		}
+		if gap := pixels[id]; gap != 0 {
+			size = size / n.Type.Shape[3] * gap
 		}
 		if owner[i] != id {
 			p.Slots[i].alias = owner[i]
@@ -117,6 +120,9 @@ func newPlan(g *graph.Graph, maxElems int, chains [][]graph.ID) (*Plan, error) {
 		l := lives[at[owner[i]]]
 		p.Slots[id].Off = l.off
 		p.Slots[id].Len = g.Nodes[i].Type.Shape.Len()
+		if gap := pixels[id]; gap != 0 {
+			p.Slots[id].Len = l.len
+		}
 	}
 	return p, nil
 }

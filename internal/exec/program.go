@@ -109,6 +109,8 @@ type Program struct {
 	// a convolution fetches for later ones.
 	packed, ahead map[graph.ID][]float32
 	kernels       map[graph.ID]string // of the convolutions
+	// pixels is the distance of pixels of the values laid out with gaps.
+	pixels map[graph.ID]int
 }
 
 type stepInfo struct {
@@ -145,7 +147,8 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 			chain[id] = i
 		}
 	}
-	plan, err := newPlan(g, maxElems, chains)
+	pixels := pixelStrides(g, opt.Impl, chains)
+	plan, err := newPlan(g, maxElems, chains, pixels)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +156,7 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	if packs == nil {
 		packs = &Packs{}
 	}
-	p := &Program{g: g, plan: plan, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32), kernels: make(map[graph.ID]string)}
+	p := &Program{g: g, plan: plan, pixels: pixels, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32), kernels: make(map[graph.ID]string)}
 	var wishes []packWish
 	var convs []graph.ID
 	for i := range g.Nodes {
@@ -177,6 +180,7 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 			if err != nil {
 				return nil, err
 			}
+			p.layOut(id, &s)
 			k := kernel.SelectConv(&s, opt.Impl)
 			p.kernels[id] = k.Name
 			c, chained := chain[id]

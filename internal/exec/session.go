@@ -47,6 +47,7 @@ func (p *Program) NewSession(pool *Pool) (*Session, error) {
 			return nil, err
 		}
 		if c, ok := args.(*kernel.Conv); ok {
+			p.layOut(info.id, &c.ConvShape)
 			c.Weight, c.Ahead = p.packed[info.id], p.ahead[info.id]
 			k := kernel.SelectConv(&c.ConvShape, p.impl)
 			s.steps = append(s.steps, &convTask{args: *c, k: k, tasks: k.Tasks(&c.ConvShape)})
