@@ -22,6 +22,8 @@ import (
 const (
 	// chainBytes is the least size of a value for which it pays.
 	chainBytes = 600 << 10
+	// chainWork is the most multiply-adds for a byte in between.
+	chainWork = 16
 	// stripBytes is the memory aimed at for the rows in between.
 	stripBytes = 384 << 10
 )
@@ -44,12 +46,15 @@ func findChains(g *graph.Graph, impl string, least int) [][]graph.ID {
 	var chains [][]graph.ID
 	var open []graph.ID
 	depthwise, large := false, false
+	inside, work := 0, 0
 	finish := func() {
-		// Without all three, strips were measured to cost what they save.
-		if len(open) == 3 && large {
+		// Without all three, or where there is much to compute for what lies
+		// in between, strips were measured to cost what they save.
+		if len(open) == 3 && large && (work < chainWork*inside || least < chainBytes) {
 			chains = append(chains, open)
 		}
 		open, depthwise, large = nil, false, false
+		inside, work = 0, 0
 	}
 	for i := range g.Nodes {
 		id := graph.ID(i)
@@ -76,10 +81,12 @@ func findChains(g *graph.Graph, impl string, least int) [][]graph.ID {
 		if len(open) > 0 {
 			depthwise = depthwise || dw
 			large = large || 4*s.H*s.W*s.C >= least
+			inside += 4 * s.H * s.W * s.C
 		} else {
 			depthwise = dw
 		}
 		open = append(open, id)
+		work += s.OH * s.OW * s.O * s.KH * s.KW * (s.C / s.Groups)
 		if s.HasResidual {
 			finish()
 		}

@@ -72,12 +72,18 @@ func (l *layer) undisturbed() (sum time.Duration) {
 // BenchmarkV2 runs all convolutions of MobileNetV2 1.0 at 224 x 224 in
 // sequence, with one worker and with two, and logs the shares of the kernels.
 func BenchmarkV2(b *testing.B) {
+	for _, impl := range append([]string{"go"}, vectorRungs()...) {
+		b.Run("impl="+impl, func(b *testing.B) { benchV2(b, impl) })
+	}
+}
+
+func benchV2(b *testing.B, impl string) {
 	for _, workers := range []int{1, 2} {
 		b.Run(fmt.Sprintf("threads=%d", workers), func(b *testing.B) {
 			var layers []layer
 			total := 0.0
 			for _, s := range v2Layers(224) {
-				layers = append(layers, newLayer(s, kernel.SelectConv(&s, "go"), workers))
+				layers = append(layers, newLayer(s, kernel.SelectConv(&s, impl), workers))
 				total += macs(&s)
 			}
 			spent, work := map[string]time.Duration{}, map[string]float64{}

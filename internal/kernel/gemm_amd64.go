@@ -156,22 +156,35 @@ func (v *vecISA) gemmKernel(name string, accepts func(*ConvShape) bool) ConvKern
 
 // packGemm lays weights out as panels [group][panel][kh][kw][c][width], zeros
 // beyond the last channel. The last panel of a group is as wide as needed in
-// eights.
+// eights. Inputs go by in blocks whose part of the panel fits the first-level
+// cache.
 func (v *vecISA) packGemm(s *ConvShape, oihw, dst []float32) {
+	const block = 64
 	og, cg, taps := s.O/s.Groups, s.C/s.Groups, s.KH*s.KW
 	for g := range s.Groups {
 		for o0 := 0; o0 < og; o0 += 8 * v.wide {
-			width := min(8*v.wide, ceilDiv(og-o0, 8)*8)
+			valid := min(8*v.wide, og-o0)
+			width := ceilDiv(valid, 8) * 8
 			for t := range taps {
-				for c := range cg {
-					for j := range width {
-						dst[j] = 0
-						if o := o0 + j; o < og {
-							dst[j] = oihw[((g*og+o)*cg+c)*taps+t]
+				for c0 := 0; c0 < cg; c0 += block {
+					n := min(block, cg-c0)
+					out := dst[c0*width:][:n*width]
+					for j := range valid {
+						from := oihw[((g*og+o0+j)*cg+c0)*taps+t:]
+						from = from[:(n-1)*taps+1]
+						at := j
+						for c := 0; c < len(from); c += taps {
+							out[at] = from[c]
+							at += width
 						}
 					}
-					dst = dst[width:]
+					for j := valid; j < width; j++ {
+						for c := range n {
+							out[c*width+j] = 0
+						}
+					}
 				}
+				dst = dst[cg*width:]
 			}
 		}
 	}

@@ -1,7 +1,8 @@
 // Package kernel holds the numeric kernels: functions over slices and ints
 // that know nothing of graphs. Every operation has its reference (package
-// ref), a portable Go path, and later assembly per instruction set; all are
-// always compiled and a table per operation lists them, best first.
+// ref), a portable Go path, and where it matters assembly per instruction set,
+// written by the generator in _asm; all are always compiled and a table per
+// operation lists them, best first.
 //
 // A kernel's work is divided into tasks by the shape alone, never by the
 // number of threads. Tasks run in any order and at the same time, each with

@@ -1,12 +1,19 @@
 package kernel
 
-import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+import (
+	"sync"
+
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+)
 
 // The tables, best first. One line registers a kernel and so gives it its
 // test, fuzz target, benchmark and place in the selection.
 
-// ConvKernels lists the convolutions.
-func ConvKernels() []ConvKernel {
+// ConvKernels lists the convolutions. The list is made once and not to be
+// changed.
+func ConvKernels() []ConvKernel { return convKernels() }
+
+var convKernels = sync.OnceValue(func() []ConvKernel {
 	return append(vecConvKernels(),
 		dwGo("dwconvF32K3S1T4Go", acceptDepthwise(3, 1)),
 		dwGo("dwconvF32K3S2T2Go", acceptDepthwise(3, 2)),
@@ -17,7 +24,7 @@ func ConvKernels() []ConvKernel {
 		gemmGo("convF32T2x4Go", acceptGemm),
 		refConv,
 	)
-}
+})
 
 func dwGo(name string, accepts func(*ConvShape) bool) ConvKernel {
 	return ConvKernel{

@@ -1,0 +1,88 @@
+package kernel_test
+
+import (
+	"testing"
+
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
+	"github.com/mobilenet-go/mobilenet/internal/kernel"
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+	"github.com/mobilenet-go/mobilenet/internal/testkit"
+)
+
+// vectorRungs are the instruction sets present that have kernels.
+func vectorRungs() (out []string) {
+	for _, rung := range cpu.Present() {
+		for _, k := range kernel.ConvKernels() {
+			if k.Impl == rung && cpu.Rung(rung) > cpu.Rung("go") {
+				out = append(out, rung)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// TestVectorSelected: every layer of a real network has a kernel of the
+// machine's own, at the limit given.
+func TestVectorSelected(t *testing.T) {
+	if len(vectorRungs()) == 0 {
+		t.Skip("no vector kernels on this machine")
+	}
+	for _, rung := range vectorRungs() {
+		for _, s := range v2Layers(224) {
+			if k := kernel.SelectConv(&s, rung); k.Impl != rung {
+				t.Errorf("%s at %s is left to %s", shapeName(&s), rung, k.Name)
+			}
+		}
+	}
+}
+
+// TestAhead: memory to be fetched ahead changes no result, wherever it ends.
+func TestAhead(t *testing.T) {
+	for _, s := range []kernel.ConvShape{same(1, 14, 14, 40, 100, 1, 1, 1), same(1, 9, 9, 3, 16, 3, 2, 1), same(1, 7, 7, 512, 64, 1, 1, 1)} {
+		for _, k := range kernel.ConvKernels() {
+			if !k.Available() || !k.Accepts(&s) {
+				continue
+			}
+			l := newLayer(s, &k, 1)
+			l.run()
+			want := append([]float32(nil), l.a.Y...)
+			for _, n := range []int{1, 17, 5000} {
+				l.a.Ahead = testkit.Noise(n, 1)
+				l.run()
+				for i, v := range l.a.Y {
+					if v != want[i] {
+						t.Fatalf("%s: fetching %d elements changes output %d", k.Name, n, i)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestScaleNearThresholds runs squeeze-and-excite scales where the inputs are
+// scaled and where the weights are, for one picture and for several: the
+// choice may not depend on the batch.
+func TestScaleNearThresholds(t *testing.T) {
+	for i, s := range []kernel.ConvShape{
+		same(3, 7, 7, 96, 40, 1, 1, 1), same(2, 14, 14, 64, 24, 1, 1, 1), same(2, 17, 17, 40, 72, 1, 1, 1),
+		same(2, 20, 20, 24, 512, 1, 1, 1), same(2, 1, 1, 64, 200, 1, 1, 1),
+	} {
+		s.HasScale, s.HasResidual, s.Act = true, i%2 == 0, kernel.Act{Kind: ref.HSwish, A: 1. / 6}
+		t.Run(shapeName(&s), func(t *testing.T) { testkit.CheckConv(t, s, uint64(i)) })
+	}
+}
+
+// TestVectorLayers runs layers of full size, whose tasks are as in a network.
+func TestVectorLayers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("full size")
+	}
+	for i, s := range []kernel.ConvShape{
+		same(1, 14, 14, 512, 512, 1, 1, 1), same(1, 7, 7, 1024, 64, 1, 1, 1), same(1, 56, 56, 24, 144, 1, 1, 1),
+		same(1, 28, 28, 64, 128, 3, 1, 1), same(1, 28, 28, 32, 96, 3, 2, 1), same(1, 14, 14, 672, 672, 5, 2, 672),
+	} {
+		s.Act = relu6
+		t.Run(shapeName(&s), func(t *testing.T) { testkit.CheckConv(t, s, uint64(i)) })
+	}
+}
