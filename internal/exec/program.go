@@ -299,10 +299,19 @@ func newTask(args any, impl string) namedTask {
 type convTask struct {
 	args  kernel.Conv
 	k     *kernel.ConvKernel
+	run   func(a *kernel.Conv, task int, scratch []float32)
 	tasks int
+}
+
+func newConvTask(a *kernel.Conv, k *kernel.ConvKernel) *convTask {
+	t := &convTask{args: *a, k: k, run: k.Run, tasks: k.Tasks(&a.ConvShape)}
+	if k.Bind != nil {
+		t.run = k.Bind(&a.ConvShape)
+	}
+	return t
 }
 
 func (t *convTask) Tasks() int                      { return t.tasks }
 func (t *convTask) Scratch() int                    { return t.k.ScratchLen(&t.args.ConvShape) }
-func (t *convTask) Run(task int, scratch []float32) { t.k.Run(&t.args, task, scratch) }
+func (t *convTask) Run(task int, scratch []float32) { t.run(&t.args, task, scratch) }
 func (t *convTask) name() string                    { return t.k.Name }

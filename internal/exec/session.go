@@ -50,7 +50,7 @@ func (p *Program) NewSession(pool *Pool) (*Session, error) {
 			p.layOut(info.id, &c.ConvShape)
 			c.Weight, c.Ahead = p.packed[info.id], p.ahead[info.id]
 			k := kernel.SelectConv(&c.ConvShape, p.impl)
-			s.steps = append(s.steps, &convTask{args: *c, k: k, tasks: k.Tasks(&c.ConvShape)})
+			s.steps = append(s.steps, newConvTask(c, k))
 			continue
 		}
 		s.steps = append(s.steps, newTask(args, p.impl))

@@ -150,7 +150,12 @@ func (v *vecISA) gemmKernel(name string, accepts func(*ConvShape) bool) ConvKern
 			p := v.planGemm(s)
 			return s.Groups * p.npx * p.nc
 		},
-		ScratchLen: v.gemmScratch, Run: v.runGemm, MaxError: convError,
+		ScratchLen: v.gemmScratch, MaxError: convError,
+		Run: func(a *Conv, task int, scratch []float32) { v.runGemm(a, v.planGemm(&a.ConvShape), task, scratch) },
+		Bind: func(s *ConvShape) func(*Conv, int, []float32) {
+			p := v.planGemm(s)
+			return func(a *Conv, task int, scratch []float32) { v.runGemm(a, p, task, scratch) }
+		},
 	}
 }
 
@@ -202,13 +207,13 @@ func (v *vecISA) gemmScratch(s *ConvShape) int {
 	case rowsGathered:
 		n += p.px * p.stride
 	case rowsDirect:
-		n += s.OW * p.k
+		n += p.px * p.k // at most: every output may lie at an edge
 	}
 	return n
 }
 
-func (v *vecISA) runGemm(a *Conv, task int, scratch []float32) {
-	t := vecTask{v: v, a: a, p: v.planGemm(&a.ConvShape)}
+func (v *vecISA) runGemm(a *Conv, plan vecGemm, task int, scratch []float32) {
+	t := vecTask{v: v, a: a, p: plan}
 	p := &t.p
 	c0 := task % p.nc * p.ch
 	t.p0 = task / p.nc % p.npx * p.px
@@ -232,8 +237,12 @@ func (v *vecISA) runGemm(a *Conv, task int, scratch []float32) {
 	}
 	t.copies = scratch
 	t.fetchAhead(task, min(p.ch, p.panels-c0))
-	if p.rows == rowsGathered {
+	switch p.rows {
+	case rowsGathered:
 		t.gather()
+	case rowsDirect:
+		t.inner = t.edges()
+		t.gatherEdges()
 	}
 	end = min(c0+p.ch, p.panels)
 	for c := c0; c < end; {
@@ -250,6 +259,7 @@ type vecTask struct {
 	p0, n int // pixels
 
 	sums, bias, panel, copies []float32
+	inner                     edgeRange // of a dense kernel
 
 	// The address of the memory to fetch by the way, not a pointer: it may
 	// run past the end.
@@ -342,6 +352,7 @@ func (t *vecTask) run(c, most int) int {
 		for i := 0; i < t.n; i += a.OW {
 			t.line(args, o, i, direct)
 		}
+		t.edgeColumns(args, o, direct)
 	}
 	if !direct {
 		t.finish(o, valid, 8*eights)
@@ -391,45 +402,81 @@ func (t *vecTask) product(args *gemmArgs, o, i, n int, direct bool) {
 	t.ahead = args.ahead
 }
 
-// line runs a row of outputs of a dense kernel: the kernel rows inside of the
-// picture only, the pixels whose kernel meets the left or right edge from
-// gathered copies.
-func (t *vecTask) line(args gemmArgs, o, i int, direct bool) {
-	a, p := t.a, &t.p
-	row := (t.p0 + i) / a.OW
-	// Outputs lo to hi have all their columns.
-	lo := min(ceilDiv(a.PadLeft, a.StrideW), a.OW)
-	hi := lo
+// edgeRange is the outputs of a row that have all their columns inside of the
+// picture; the others are the edge.
+type edgeRange struct{ lo, hi int }
+
+func (t *vecTask) edges() (e edgeRange) {
+	a := t.a
+	e.lo = min(ceilDiv(a.PadLeft, a.StrideW), a.OW)
+	e.hi = e.lo
 	if room := a.W + a.PadLeft - (a.KW-1)*a.DilationW - 1; room >= 0 {
-		hi = max(lo, min(room/a.StrideW+1, a.OW))
+		e.hi = max(e.lo, min(room/a.StrideW+1, a.OW))
 	}
+	return e
+}
+
+// line runs the inner outputs of a row of a dense kernel, with the kernel rows
+// inside of the picture only.
+func (t *vecTask) line(args gemmArgs, o, i int, direct bool) {
+	a, p, e := t.a, &t.p, t.inner
+	row := (t.p0 + i) / a.OW
 	h := row%a.OH*a.StrideH - a.PadTop
-	k0 := min(max(0, ceilDiv(-h, a.DilationH)), a.KH)
-	k1 := k0
-	if h < a.H {
-		k1 = max(k0, min(a.KH, ceilDiv(a.H-h, a.DilationH)))
+	k0, k1 := kernelRows(&a.ConvShape, row%a.OH)
+	if e.hi == e.lo {
+		return
 	}
-	if k0 == k1 {
-		lo, hi = a.OW, a.OW
+	if k0 >= k1 {
+		// Nothing but padding: no runs, the bias alone. The routine wants one.
+		k0, k1 = 0, 1
+		args.run, args.segs = 0, 1
+		args.x = &a.X[0]
+		t.product(&args, o, i+e.lo, e.hi-e.lo, direct)
+		return
 	}
-	if hi > lo {
-		in := args
-		run := a.KW * a.C
-		in.w = &at(a, t.g, o, p, k0*run, args.width)[0]
-		in.x = &a.X[((row/a.OH*a.H+h+k0*a.DilationH)*a.W+lo*a.StrideW-a.PadLeft)*a.XPixel]
-		in.xStride, in.segs, in.run, in.segStride = 4*a.StrideW*a.XPixel, k1-k0, run, 4*a.DilationH*a.W*a.XPixel
-		t.product(&in, o, i+lo, hi-lo, direct)
-	}
-	for _, edge := range [2][2]int{{0, lo}, {hi, a.OW}} {
-		n := edge[1] - edge[0]
-		if n <= 0 {
+	run := a.KW * a.C
+	args.w = &at(a, t.g, o, p, k0*run, args.width)[0]
+	args.x = &a.X[((row/a.OH*a.H+h+k0*a.DilationH)*a.W+e.lo*a.StrideW-a.PadLeft)*a.XPixel]
+	args.xStride, args.segs, args.run, args.segStride = 4*a.StrideW*a.XPixel, k1-k0, run, 4*a.DilationH*a.W*a.XPixel
+	t.product(&args, o, i+e.lo, e.hi-e.lo, direct)
+}
+
+// gatherEdges copies the inputs of the edges, column by column, so that those
+// of all rows of the task make one product.
+func (t *vecTask) gatherEdges() {
+	a, k, e := t.a, t.p.k, t.inner
+	dst := t.copies
+	for ow := range a.OW {
+		if ow >= e.lo && ow < e.hi {
 			continue
 		}
-		for j := range n {
-			gatherRow(a, t.g, t.p0+i+edge[0]+j, t.copies[j*p.k:][:p.k])
+		for i := 0; i < t.n; i += a.OW {
+			gatherRow(a, t.g, t.p0+i+ow, dst[:k])
+			dst = dst[k:]
 		}
-		args.x, args.xStride = &t.copies[0], 4*p.k
-		t.product(&args, o, i+edge[0], n, direct)
+	}
+}
+
+// edgeColumns runs the edges of all rows of the task.
+func (t *vecTask) edgeColumns(args gemmArgs, o int, direct bool) {
+	a, k, e := t.a, t.p.k, t.inner
+	rows := t.n / a.OW
+	args.xStride = 4 * k
+	args.yStride *= a.OW
+	from := 0
+	for ow := range a.OW {
+		if ow >= e.lo && ow < e.hi {
+			continue
+		}
+		args.x = &t.copies[from]
+		from += rows * k
+		if direct {
+			t.product(&args, o, ow, rows, true)
+			continue
+		}
+		// Sums in scratch are pixel by pixel as well.
+		args.rows, args.y = rows, &t.sums[ow*args.yStride/4/a.OW]
+		t.v.gemm(&args)
 	}
 }
 

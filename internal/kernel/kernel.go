@@ -56,6 +56,9 @@ type ConvKernel struct {
 	Tasks      func(s *ConvShape) int
 	ScratchLen func(s *ConvShape) int
 	Run        func(a *Conv, task int, scratch []float32)
+	// Bind, if not nil, is Run with the division of work of a shape worked
+	// out once.
+	Bind func(s *ConvShape) func(a *Conv, task int, scratch []float32)
 	// MaxError bounds |y - exact| before the activation, relative to the sum
 	// of the magnitudes of the products, the bias and the residual.
 	MaxError float64

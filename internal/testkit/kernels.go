@@ -314,6 +314,16 @@ func checkConv(k *kernel.ConvKernel, plain *kernel.Conv, want, magnitude []float
 	if !sameBits(first, a.Y) {
 		return fmt.Errorf("another order of tasks gives other bits")
 	}
+	if k.Bind != nil {
+		bound, b := k.Bind(s), a
+		b.Y = NewGuarded(len(a.Y)).Data
+		for task := range tasks {
+			bound(&b, task, scratch.Data)
+		}
+		if !sameBits(first, b.Y) {
+			return fmt.Errorf("bound to its shape it gives other bits")
+		}
+	}
 	if s.HasResidual {
 		over := a
 		over.Y = slices.Clone(a.Residual)
