@@ -35,6 +35,56 @@ wide2:
 	VZEROUPPER
 	RET
 
+// func scaleRowsAVX512(a *elemArgs)
+TEXT ·scaleRowsAVX512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ 0(DI), R8
+	MOVQ 16(DI), R9
+	MOVQ 24(DI), CX
+row3:
+	MOVQ 8(DI), BX
+	MOVQ R8, SI
+	MOVQ R9, DX
+	MOVQ 32(DI), AX
+eights6:
+	SUBQ $8, AX
+	JLT one4
+	VMOVUPS 0(SI), Z0
+	VMULPS 0(BX), Z0, Z0
+	VMOVUPS Z0, 0(DX)
+	VMOVUPS 64(SI), Z1
+	VMULPS 64(BX), Z1, Z1
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS 128(SI), Z2
+	VMULPS 128(BX), Z2, Z2
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS 192(SI), Z3
+	VMULPS 192(BX), Z3, Z3
+	VMOVUPS Z3, 192(DX)
+	ADDQ $256, SI
+	ADDQ $256, BX
+	ADDQ $256, DX
+	JMP eights6
+one4:
+	ADDQ $8, AX
+eights7:
+	SUBQ $1, AX
+	JLT next5
+	VMOVUPS 0(SI), Y0
+	VMULPS 0(BX), Y0, Y0
+	VMOVUPS Y0, 0(DX)
+	ADDQ $32, SI
+	ADDQ $32, BX
+	ADDQ $32, DX
+	JMP eights7
+next5:
+	ADDQ 40(DI), R8
+	ADDQ 48(DI), R9
+	DECQ CX
+	JNE row3
+	VZEROUPPER
+	RET
+
 // func sumPixelsAVX512(a *elemArgs)
 TEXT ·sumPixelsAVX512(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
@@ -42,35 +92,35 @@ TEXT ·sumPixelsAVX512(SB), NOSPLIT, $0-8
 	MOVQ 16(DI), DX
 	MOVQ 40(DI), R8
 	MOVQ 48(DI), AX
-channels5:
+channels10:
 	SUBQ $8, AX
-	JLT one3
+	JLT one8
 	MOVQ BX, SI
 	MOVQ 24(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-row6:
+row11:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ 32(DI), R9
-pixel7:
+pixel12:
 	VADDPS 0(SI), Z4, Z4
 	VADDPS 64(SI), Z5, Z5
 	VADDPS 128(SI), Z6, Z6
 	VADDPS 192(SI), Z7, Z7
 	ADDQ R8, SI
 	DECQ R9
-	JNE pixel7
+	JNE pixel12
 	VADDPS Z4, Z0, Z0
 	VADDPS Z5, Z1, Z1
 	VADDPS Z6, Z2, Z2
 	VADDPS Z7, Z3, Z3
 	DECQ CX
-	JNE row6
+	JNE row11
 	VBROADCASTSS 64(DI), Z8
 	VDIVPS Z8, Z0, Z0
 	VMOVUPS Z0, 0(DX)
@@ -82,33 +132,33 @@ pixel7:
 	VMOVUPS Z3, 192(DX)
 	ADDQ $256, BX
 	ADDQ $256, DX
-	JMP channels5
-one3:
+	JMP channels10
+one8:
 	ADDQ $8, AX
-channels8:
+channels13:
 	SUBQ $1, AX
-	JLT done4
+	JLT done9
 	MOVQ BX, SI
 	MOVQ 24(DI), CX
 	VPXORD Z0, Z0, Z0
-row9:
+row14:
 	VPXORD Z4, Z4, Z4
 	MOVQ 32(DI), R9
-pixel10:
+pixel15:
 	VADDPS 0(SI), Y4, Y4
 	ADDQ R8, SI
 	DECQ R9
-	JNE pixel10
+	JNE pixel15
 	VADDPS Y4, Y0, Y0
 	DECQ CX
-	JNE row9
+	JNE row14
 	VBROADCASTSS 64(DI), Y8
 	VDIVPS Y8, Y0, Y0
 	VMOVUPS Y0, 0(DX)
 	ADDQ $32, BX
 	ADDQ $32, DX
-	JMP channels8
-done4:
+	JMP channels13
+done9:
 	VZEROUPPER
 	RET
 
@@ -119,25 +169,25 @@ TEXT ·mapActAVX512(SB), NOSPLIT, $0-8
 	MOVQ 16(DI), DX
 	MOVQ 24(DI), CX
 	SUBQ $64, CX
-	JLT rest12
-four11:
+	JLT rest17
+four16:
 	VMOVUPS 0(SI), Z0
 	VMOVUPS 64(SI), Z1
 	VMOVUPS 128(SI), Z2
 	VMOVUPS 192(SI), Z3
 	MOVQ 48(DI), R12
 	CMPQ R12, $1
-	JLT epilogue15
-	JNE clip17
+	JLT epilogue20
+	JNE clip22
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
-	JMP epilogue15
-clip17:
+	JMP epilogue20
+clip22:
 	CMPQ R12, $3
-	JGE hswish16
+	JGE hswish21
 	VBROADCASTSS 56(DI), Z4
 	VBROADCASTSS 60(DI), Z5
 	VMAXPS Z0, Z4, Z0
@@ -148,12 +198,12 @@ clip17:
 	VMINPS Z1, Z5, Z1
 	VMINPS Z2, Z5, Z2
 	VMINPS Z3, Z5, Z3
-	JMP epilogue15
-hswish16:
+	JMP epilogue20
+hswish21:
 	VPXORD Z4, Z4, Z4
 	VBROADCASTSS six<>(SB), Z5
 	VBROADCASTSS three<>(SB), Z6
-	JGT hsigmoid18
+	JGT hsigmoid23
 	VADDPS Z6, Z0, Z7
 	VMAXPS Z7, Z4, Z7
 	VMINPS Z7, Z5, Z7
@@ -170,8 +220,8 @@ hswish16:
 	VMAXPS Z7, Z4, Z7
 	VMINPS Z7, Z5, Z7
 	VMULPS Z7, Z3, Z3
-	JMP factor19
-hsigmoid18:
+	JMP factor24
+hsigmoid23:
 	VADDPS Z6, Z0, Z0
 	VMAXPS Z0, Z4, Z0
 	VMINPS Z0, Z5, Z0
@@ -184,13 +234,13 @@ hsigmoid18:
 	VADDPS Z6, Z3, Z3
 	VMAXPS Z3, Z4, Z3
 	VMINPS Z3, Z5, Z3
-factor19:
+factor24:
 	VBROADCASTSS 64(DI), Z6
 	VMULPS Z6, Z0, Z0
 	VMULPS Z6, Z1, Z1
 	VMULPS Z6, Z2, Z2
 	VMULPS Z6, Z3, Z3
-epilogue15:
+epilogue20:
 	VMOVUPS Z0, 0(DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, 128(DX)
@@ -198,51 +248,51 @@ epilogue15:
 	ADDQ $256, SI
 	ADDQ $256, DX
 	SUBQ $64, CX
-	JGE four11
-rest12:
+	JGE four16
+rest17:
 	ADDQ $64, CX
-	JEQ done14
-one13:
+	JEQ done19
+one18:
 	VMOVUPS (SI), Y0
 	MOVQ 48(DI), R12
 	CMPQ R12, $1
-	JLT epilogue20
-	JNE clip22
+	JLT epilogue25
+	JNE clip27
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
-	JMP epilogue20
-clip22:
+	JMP epilogue25
+clip27:
 	CMPQ R12, $3
-	JGE hswish21
+	JGE hswish26
 	VBROADCASTSS 56(DI), Y4
 	VBROADCASTSS 60(DI), Y5
 	VMAXPS Y0, Y4, Y0
 	VMINPS Y0, Y5, Y0
-	JMP epilogue20
-hswish21:
+	JMP epilogue25
+hswish26:
 	VXORPS Y4, Y4, Y4
 	VBROADCASTSS six<>(SB), Y5
 	VBROADCASTSS three<>(SB), Y6
-	JGT hsigmoid23
+	JGT hsigmoid28
 	VADDPS Y6, Y0, Y7
 	VMAXPS Y7, Y4, Y7
 	VMINPS Y7, Y5, Y7
 	VMULPS Y7, Y0, Y0
-	JMP factor24
-hsigmoid23:
+	JMP factor29
+hsigmoid28:
 	VADDPS Y6, Y0, Y0
 	VMAXPS Y0, Y4, Y0
 	VMINPS Y0, Y5, Y0
-factor24:
+factor29:
 	VBROADCASTSS 64(DI), Y6
 	VMULPS Y6, Y0, Y0
-epilogue20:
+epilogue25:
 	VMOVUPS Y0, (DX)
 	ADDQ $32, SI
 	ADDQ $32, DX
 	SUBQ $8, CX
-	JNE one13
-done14:
+	JNE one18
+done19:
 	VZEROUPPER
 	RET
 
@@ -256,8 +306,8 @@ TEXT ·mapAddAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 56(DI), Z8
 	VBROADCASTSS 60(DI), Z9
 	SUBQ $64, CX
-	JLT rest26
-four25:
+	JLT rest31
+four30:
 	VMOVUPS 0(SI), Z0
 	VADDPS 0(BX), Z0, Z0
 	VMAXPS Z0, Z8, Z0
@@ -282,11 +332,11 @@ four25:
 	ADDQ $256, BX
 	ADDQ $256, DX
 	SUBQ $64, CX
-	JGE four25
-rest26:
+	JGE four30
+rest31:
 	ADDQ $64, CX
-	JEQ done28
-one27:
+	JEQ done33
+one32:
 	VMOVUPS (SI), Y0
 	VADDPS (BX), Y0, Y0
 	VMAXPS Y0, Y8, Y0
@@ -296,8 +346,8 @@ one27:
 	ADDQ $32, BX
 	ADDQ $32, DX
 	SUBQ $8, CX
-	JNE one27
-done28:
+	JNE one32
+done33:
 	VZEROUPPER
 	RET
 
@@ -311,8 +361,8 @@ TEXT ·mapMulAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 56(DI), Z8
 	VBROADCASTSS 60(DI), Z9
 	SUBQ $64, CX
-	JLT rest30
-four29:
+	JLT rest35
+four34:
 	VMOVUPS 0(SI), Z0
 	VMULPS 0(BX), Z0, Z0
 	VMAXPS Z0, Z8, Z0
@@ -337,11 +387,11 @@ four29:
 	ADDQ $256, BX
 	ADDQ $256, DX
 	SUBQ $64, CX
-	JGE four29
-rest30:
+	JGE four34
+rest35:
 	ADDQ $64, CX
-	JEQ done32
-one31:
+	JEQ done37
+one36:
 	VMOVUPS (SI), Y0
 	VMULPS (BX), Y0, Y0
 	VMAXPS Y0, Y8, Y0
@@ -351,8 +401,8 @@ one31:
 	ADDQ $32, BX
 	ADDQ $32, DX
 	SUBQ $8, CX
-	JNE one31
-done32:
+	JNE one36
+done37:
 	VZEROUPPER
 	RET
 
@@ -364,19 +414,69 @@ TEXT ·scalePanelAVX2(SB), NOSPLIT, $0-8
 	MOVQ 16(DI), DX
 	MOVQ 24(DI), CX
 	MOVQ 32(DI), R8
-row33:
+row38:
 	VBROADCASTSS (BX), Y0
 	MOVQ R8, R9
-wide34:
+wide39:
 	VMULPS (SI), Y0, Y1
 	VMOVUPS Y1, (DX)
 	ADDQ $32, SI
 	ADDQ $32, DX
 	DECQ R9
-	JNE wide34
+	JNE wide39
 	ADDQ $4, BX
 	DECQ CX
-	JNE row33
+	JNE row38
+	VZEROUPPER
+	RET
+
+// func scaleRowsAVX2(a *elemArgs)
+TEXT ·scaleRowsAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ 0(DI), R8
+	MOVQ 16(DI), R9
+	MOVQ 24(DI), CX
+row40:
+	MOVQ 8(DI), BX
+	MOVQ R8, SI
+	MOVQ R9, DX
+	MOVQ 32(DI), AX
+eights43:
+	SUBQ $4, AX
+	JLT one41
+	VMOVUPS 0(SI), Y0
+	VMULPS 0(BX), Y0, Y0
+	VMOVUPS Y0, 0(DX)
+	VMOVUPS 32(SI), Y1
+	VMULPS 32(BX), Y1, Y1
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS 64(SI), Y2
+	VMULPS 64(BX), Y2, Y2
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS 96(SI), Y3
+	VMULPS 96(BX), Y3, Y3
+	VMOVUPS Y3, 96(DX)
+	ADDQ $128, SI
+	ADDQ $128, BX
+	ADDQ $128, DX
+	JMP eights43
+one41:
+	ADDQ $4, AX
+eights44:
+	SUBQ $1, AX
+	JLT next42
+	VMOVUPS 0(SI), Y0
+	VMULPS 0(BX), Y0, Y0
+	VMOVUPS Y0, 0(DX)
+	ADDQ $32, SI
+	ADDQ $32, BX
+	ADDQ $32, DX
+	JMP eights44
+next42:
+	ADDQ 40(DI), R8
+	ADDQ 48(DI), R9
+	DECQ CX
+	JNE row40
 	VZEROUPPER
 	RET
 
@@ -387,35 +487,35 @@ TEXT ·sumPixelsAVX2(SB), NOSPLIT, $0-8
 	MOVQ 16(DI), DX
 	MOVQ 40(DI), R8
 	MOVQ 48(DI), AX
-channels37:
+channels47:
 	SUBQ $4, AX
-	JLT one35
+	JLT one45
 	MOVQ BX, SI
 	MOVQ 24(DI), CX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-row38:
+row48:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ 32(DI), R9
-pixel39:
+pixel49:
 	VADDPS 0(SI), Y4, Y4
 	VADDPS 32(SI), Y5, Y5
 	VADDPS 64(SI), Y6, Y6
 	VADDPS 96(SI), Y7, Y7
 	ADDQ R8, SI
 	DECQ R9
-	JNE pixel39
+	JNE pixel49
 	VADDPS Y4, Y0, Y0
 	VADDPS Y5, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	VADDPS Y7, Y3, Y3
 	DECQ CX
-	JNE row38
+	JNE row48
 	VBROADCASTSS 64(DI), Y8
 	VDIVPS Y8, Y0, Y0
 	VMOVUPS Y0, 0(DX)
@@ -427,33 +527,33 @@ pixel39:
 	VMOVUPS Y3, 96(DX)
 	ADDQ $128, BX
 	ADDQ $128, DX
-	JMP channels37
-one35:
+	JMP channels47
+one45:
 	ADDQ $4, AX
-channels40:
+channels50:
 	SUBQ $1, AX
-	JLT done36
+	JLT done46
 	MOVQ BX, SI
 	MOVQ 24(DI), CX
 	VXORPS Y0, Y0, Y0
-row41:
+row51:
 	VXORPS Y4, Y4, Y4
 	MOVQ 32(DI), R9
-pixel42:
+pixel52:
 	VADDPS 0(SI), Y4, Y4
 	ADDQ R8, SI
 	DECQ R9
-	JNE pixel42
+	JNE pixel52
 	VADDPS Y4, Y0, Y0
 	DECQ CX
-	JNE row41
+	JNE row51
 	VBROADCASTSS 64(DI), Y8
 	VDIVPS Y8, Y0, Y0
 	VMOVUPS Y0, 0(DX)
 	ADDQ $32, BX
 	ADDQ $32, DX
-	JMP channels40
-done36:
+	JMP channels50
+done46:
 	VZEROUPPER
 	RET
 
@@ -464,25 +564,25 @@ TEXT ·mapActAVX2(SB), NOSPLIT, $0-8
 	MOVQ 16(DI), DX
 	MOVQ 24(DI), CX
 	SUBQ $32, CX
-	JLT rest44
-four43:
+	JLT rest54
+four53:
 	VMOVUPS 0(SI), Y0
 	VMOVUPS 32(SI), Y1
 	VMOVUPS 64(SI), Y2
 	VMOVUPS 96(SI), Y3
 	MOVQ 48(DI), R12
 	CMPQ R12, $1
-	JLT epilogue47
-	JNE clip49
+	JLT epilogue57
+	JNE clip59
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
-	JMP epilogue47
-clip49:
+	JMP epilogue57
+clip59:
 	CMPQ R12, $3
-	JGE hswish48
+	JGE hswish58
 	VBROADCASTSS 56(DI), Y4
 	VBROADCASTSS 60(DI), Y5
 	VMAXPS Y0, Y4, Y0
@@ -493,12 +593,12 @@ clip49:
 	VMINPS Y1, Y5, Y1
 	VMINPS Y2, Y5, Y2
 	VMINPS Y3, Y5, Y3
-	JMP epilogue47
-hswish48:
+	JMP epilogue57
+hswish58:
 	VXORPS Y4, Y4, Y4
 	VBROADCASTSS six<>(SB), Y5
 	VBROADCASTSS three<>(SB), Y6
-	JGT hsigmoid50
+	JGT hsigmoid60
 	VADDPS Y6, Y0, Y7
 	VMAXPS Y7, Y4, Y7
 	VMINPS Y7, Y5, Y7
@@ -515,8 +615,8 @@ hswish48:
 	VMAXPS Y7, Y4, Y7
 	VMINPS Y7, Y5, Y7
 	VMULPS Y7, Y3, Y3
-	JMP factor51
-hsigmoid50:
+	JMP factor61
+hsigmoid60:
 	VADDPS Y6, Y0, Y0
 	VMAXPS Y0, Y4, Y0
 	VMINPS Y0, Y5, Y0
@@ -529,13 +629,13 @@ hsigmoid50:
 	VADDPS Y6, Y3, Y3
 	VMAXPS Y3, Y4, Y3
 	VMINPS Y3, Y5, Y3
-factor51:
+factor61:
 	VBROADCASTSS 64(DI), Y6
 	VMULPS Y6, Y0, Y0
 	VMULPS Y6, Y1, Y1
 	VMULPS Y6, Y2, Y2
 	VMULPS Y6, Y3, Y3
-epilogue47:
+epilogue57:
 	VMOVUPS Y0, 0(DX)
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, 64(DX)
@@ -543,51 +643,51 @@ epilogue47:
 	ADDQ $128, SI
 	ADDQ $128, DX
 	SUBQ $32, CX
-	JGE four43
-rest44:
+	JGE four53
+rest54:
 	ADDQ $32, CX
-	JEQ done46
-one45:
+	JEQ done56
+one55:
 	VMOVUPS (SI), Y0
 	MOVQ 48(DI), R12
 	CMPQ R12, $1
-	JLT epilogue52
-	JNE clip54
+	JLT epilogue62
+	JNE clip64
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
-	JMP epilogue52
-clip54:
+	JMP epilogue62
+clip64:
 	CMPQ R12, $3
-	JGE hswish53
+	JGE hswish63
 	VBROADCASTSS 56(DI), Y4
 	VBROADCASTSS 60(DI), Y5
 	VMAXPS Y0, Y4, Y0
 	VMINPS Y0, Y5, Y0
-	JMP epilogue52
-hswish53:
+	JMP epilogue62
+hswish63:
 	VXORPS Y4, Y4, Y4
 	VBROADCASTSS six<>(SB), Y5
 	VBROADCASTSS three<>(SB), Y6
-	JGT hsigmoid55
+	JGT hsigmoid65
 	VADDPS Y6, Y0, Y7
 	VMAXPS Y7, Y4, Y7
 	VMINPS Y7, Y5, Y7
 	VMULPS Y7, Y0, Y0
-	JMP factor56
-hsigmoid55:
+	JMP factor66
+hsigmoid65:
 	VADDPS Y6, Y0, Y0
 	VMAXPS Y0, Y4, Y0
 	VMINPS Y0, Y5, Y0
-factor56:
+factor66:
 	VBROADCASTSS 64(DI), Y6
 	VMULPS Y6, Y0, Y0
-epilogue52:
+epilogue62:
 	VMOVUPS Y0, (DX)
 	ADDQ $32, SI
 	ADDQ $32, DX
 	SUBQ $8, CX
-	JNE one45
-done46:
+	JNE one55
+done56:
 	VZEROUPPER
 	RET
 
@@ -601,8 +701,8 @@ TEXT ·mapAddAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 56(DI), Y8
 	VBROADCASTSS 60(DI), Y9
 	SUBQ $32, CX
-	JLT rest58
-four57:
+	JLT rest68
+four67:
 	VMOVUPS 0(SI), Y0
 	VADDPS 0(BX), Y0, Y0
 	VMAXPS Y0, Y8, Y0
@@ -627,11 +727,11 @@ four57:
 	ADDQ $128, BX
 	ADDQ $128, DX
 	SUBQ $32, CX
-	JGE four57
-rest58:
+	JGE four67
+rest68:
 	ADDQ $32, CX
-	JEQ done60
-one59:
+	JEQ done70
+one69:
 	VMOVUPS (SI), Y0
 	VADDPS (BX), Y0, Y0
 	VMAXPS Y0, Y8, Y0
@@ -641,8 +741,8 @@ one59:
 	ADDQ $32, BX
 	ADDQ $32, DX
 	SUBQ $8, CX
-	JNE one59
-done60:
+	JNE one69
+done70:
 	VZEROUPPER
 	RET
 
@@ -656,8 +756,8 @@ TEXT ·mapMulAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 56(DI), Y8
 	VBROADCASTSS 60(DI), Y9
 	SUBQ $32, CX
-	JLT rest62
-four61:
+	JLT rest72
+four71:
 	VMOVUPS 0(SI), Y0
 	VMULPS 0(BX), Y0, Y0
 	VMAXPS Y0, Y8, Y0
@@ -682,11 +782,11 @@ four61:
 	ADDQ $128, BX
 	ADDQ $128, DX
 	SUBQ $32, CX
-	JGE four61
-rest62:
+	JGE four71
+rest72:
 	ADDQ $32, CX
-	JEQ done64
-one63:
+	JEQ done74
+one73:
 	VMOVUPS (SI), Y0
 	VMULPS (BX), Y0, Y0
 	VMAXPS Y0, Y8, Y0
@@ -696,7 +796,7 @@ one63:
 	ADDQ $32, BX
 	ADDQ $32, DX
 	SUBQ $8, CX
-	JNE one63
-done64:
+	JNE one73
+done74:
 	VZEROUPPER
 	RET

@@ -3,7 +3,6 @@
 package kernel
 
 import (
-	"math"
 	"unsafe"
 )
 
@@ -283,29 +282,30 @@ func (t *vecTask) fetchAhead(task, panels int) {
 // gather copies the task's rows of inputs.
 func (t *vecTask) gather() {
 	a, p := t.a, &t.p
+	if pointwise(&a.ConvShape) && a.HasScale && p.k%8 == 0 {
+		t.gatherScaled()
+		return
+	}
 	for i := range t.n {
 		row := t.copies[i*p.stride:][:p.k]
-		at := t.p0 + i
-		switch {
-		case !pointwise(&a.ConvShape):
-			gatherRow(a, t.g, at, row)
-		case !a.HasScale:
+		if at := t.p0 + i; pointwise(&a.ConvShape) && !a.HasScale {
 			copy(row, a.X[at*a.XPixel+t.g*p.k:])
-		default:
-			t.v.multiply(a.X[at*a.XPixel+t.g*p.k:][:p.k], a.Scale[at/(a.OH*a.OW)*a.C+t.g*p.k:][:p.k], row)
+		} else {
+			gatherRow(a, t.g, at, row)
 		}
 	}
 }
 
-// multiply is y = x * b.
-func (v *vecISA) multiply(x, b, y []float32) {
-	n := len(y) &^ 7
-	if n > 0 {
-		inf := float32(math.Inf(1))
-		v.mapMul(&elemArgs{x: &x[0], b: &b[0], y: &y[0], n: n, lo: -inf, hi: inf})
-	}
-	for i := n; i < len(y); i++ {
-		y[i] = x[i] * b[i]
+// gatherScaled copies pixels times the scale of their picture.
+func (t *vecTask) gatherScaled() {
+	a, p := t.a, &t.p
+	image := a.OH * a.OW
+	for i := 0; i < t.n; {
+		at := t.p0 + i
+		rows := min(t.n-i, image-at%image)
+		t.v.scaleRows(&elemArgs{x: &a.X[at*a.XPixel+t.g*p.k], b: &a.Scale[at/image*a.C+t.g*p.k], y: &t.copies[i*p.stride],
+			n: rows, m: p.k / 8, stride: 4 * a.XPixel, mode: 4 * p.stride})
+		i += rows
 	}
 }
 

@@ -63,6 +63,14 @@ func (v *vecISA) scalePanel(a *elemArgs) {
 	}
 }
 
+func (v *vecISA) scaleRows(a *elemArgs) {
+	if v.lanes == 16 {
+		scaleRowsAVX512(a)
+	} else {
+		scaleRowsAVX2(a)
+	}
+}
+
 func (v *vecISA) mapMul(a *elemArgs) {
 	if v.lanes == 16 {
 		mapMulAVX512(a)

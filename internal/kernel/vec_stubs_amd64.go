@@ -123,6 +123,11 @@ func dw5S2AVX2(a *dwArgs)
 //go:noescape
 func scalePanelAVX512(a *elemArgs)
 
+// scaleRowsAVX512: see the elementwise routines of the generator.
+//
+//go:noescape
+func scaleRowsAVX512(a *elemArgs)
+
 // sumPixelsAVX512: see the elementwise routines of the generator.
 //
 //go:noescape
@@ -147,6 +152,11 @@ func mapMulAVX512(a *elemArgs)
 //
 //go:noescape
 func scalePanelAVX2(a *elemArgs)
+
+// scaleRowsAVX2: see the elementwise routines of the generator.
+//
+//go:noescape
+func scaleRowsAVX2(a *elemArgs)
 
 // sumPixelsAVX2: see the elementwise routines of the generator.
 //

@@ -16,12 +16,13 @@ var elemBlock = block{"elemArgs", "elemArgs are the arguments of the elementwise
 }}
 
 // elemKinds are the routines.
-var elemKinds = []string{"scalePanel", "sumPixels", "mapAct", "mapAdd", "mapMul"}
+var elemKinds = []string{"scalePanel", "scaleRows", "sumPixels", "mapAct", "mapAdd", "mapMul"}
 
 func elemFile(a *asm) {
 	constants(a)
 	for _, s := range isas {
 		scalePanel(a, s)
+		scaleRows(a, s)
 		sumPixels(a, s)
 		mapAct(a, s)
 		mapBinary(a, s, "mapAdd", "VADDPS")
@@ -64,6 +65,52 @@ func scalePanel(a *asm, s isa) {
 	a.p("DECQ R9")
 	a.p("JNE %s", wide)
 	a.p("ADDQ $4, BX")
+	a.p("DECQ CX")
+	a.p("JNE %s", row)
+	a.end()
+}
+
+// scaleRows multiplies n rows of m eights, stride bytes apart, by b; the
+// results are mode bytes apart.
+func scaleRows(a *asm, s isa) {
+	b := &elemBlock
+	a.begin("scaleRows"+s.name, b)
+	a.p("MOVQ %s, R8", b.at("x"))
+	a.p("MOVQ %s, R9", b.at("y"))
+	a.p("MOVQ %s, CX", b.at("n"))
+	row, one, next := a.fresh("row"), a.fresh("one"), a.fresh("next")
+	a.label(row)
+	a.p("MOVQ %s, BX", b.at("b"))
+	a.p("MOVQ R8, SI")
+	a.p("MOVQ R9, DX")
+	a.p("MOVQ %s, AX", b.at("m"))
+	for _, g := range []struct {
+		s    isa
+		vecs int
+		next string
+	}{{s, 4, one}, {avx2, 1, next}} {
+		eights := g.vecs * g.s.lanes / 8
+		loop := a.fresh("eights")
+		a.label(loop)
+		a.p("SUBQ $%d, AX", eights)
+		a.p("JLT %s", g.next)
+		for i := range g.vecs {
+			a.p("VMOVUPS %d(SI), %s", i*g.s.bytes(), g.s.v(i))
+			a.p("VMULPS %d(BX), %s, %s", i*g.s.bytes(), g.s.v(i), g.s.v(i))
+			a.p("VMOVUPS %s, %d(DX)", g.s.v(i), i*g.s.bytes())
+		}
+		for _, r := range []string{"SI", "BX", "DX"} {
+			a.p("ADDQ $%d, %s", 32*eights, r)
+		}
+		a.p("JMP %s", loop)
+		if g.vecs == 4 {
+			a.label(one)
+			a.p("ADDQ $%d, AX", eights)
+		}
+	}
+	a.label(next)
+	a.p("ADDQ %s, R8", b.at("stride"))
+	a.p("ADDQ %s, R9", b.at("mode"))
 	a.p("DECQ CX")
 	a.p("JNE %s", row)
 	a.end()
