@@ -148,11 +148,13 @@ func (c *Classifier) score(ctx context.Context, in input, r *Result, solo bool) 
 	shape := engine.Shape{Batch: 1, H: c.m.Info.H, W: c.m.Info.W, Solo: solo}
 	r.Err = c.run(ctx, in, shape, &r.Timing, func(out [][]float32) error {
 		r.Scores = slices.Clone(out[0])
-		return nil
+		return engine.Finite(c.m.Info.Path, r.Scores)
 	})
-	if r.Err == nil {
-		r.Predictions = c.predict(r.Scores)
+	if r.Err != nil {
+		r.Scores = nil
+		return
 	}
+	r.Predictions = c.predict(r.Scores)
 }
 
 // run prepares a picture, runs a program and hands over its outputs.

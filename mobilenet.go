@@ -133,7 +133,8 @@ func newClassifier(m *engine.Model, o Options) (*Classifier, error) {
 	return c, nil
 }
 
-// Close frees the classifier's worker goroutines.
+// Close frees the classifier's worker goroutines. It may be called while
+// others classify; what is used afterwards works on one goroutine.
 func (c *Classifier) Close() error {
 	c.m.Close()
 	return nil

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -352,5 +353,31 @@ func TestDecodeModes(t *testing.T) {
 	path, _ := generated(t, 10)
 	if _, err := mobilenet.Open(path, &mobilenet.Options{Decode: "sloppy"}); err == nil {
 		t.Error("an unknown mode was accepted")
+	}
+}
+
+// TestUseAfterClose works on, with one goroutine.
+func TestUseAfterClose(t *testing.T) {
+	c := open(t, &mobilenet.Options{Threads: 4})
+	ctx := context.Background()
+	want, err := c.ClassifyImage(ctx, picture(1, 64, 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			for range 20 {
+				if got, err := c.ClassifyImage(ctx, picture(1, 64, 64)); err != nil || !slices.Equal(got, want) {
+					t.Errorf("%v, %v", got, err)
+				}
+			}
+		})
+	}
+	c.Close()
+	c.Close()
+	wg.Wait()
+	if _, err := c.Classify(ctx, nil); err == nil {
+		t.Error("no picture was accepted")
 	}
 }

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Width        float64  // multiplier of the numbers of channels; 0 means 1
 	Resolution   int      // side of the square input picture; 0 means 224
-	Classes      int      // 0 means the dialect's: 1000, or 1001 for slim
+	Classes      int      // 0 means 1000
 	OutputStride int      // 32, 16 or 8; 0 means 32. Below 32 strides become dilation
 	Dropout      *float64 // fraction dropped in training; nil for the dialect's
 	Dialect      string   // empty for the network's default

@@ -164,7 +164,7 @@ func TestLayers(t *testing.T) {
 		opt := Options{Dialect: "keras"}
 		switch {
 		case strings.HasPrefix(name, "mobilenet_edgetpu"):
-			opt = Options{Dialect: "slim"}
+			opt = Options{Dialect: "slim", Classes: 1001}
 		case strings.HasPrefix(name, "mnasnet"):
 			opt.Dialect = "timm"
 		}

@@ -113,7 +113,7 @@ type Rules struct {
 type Dialect struct {
 	Name    string
 	Source  string // the code that it follows
-	Classes int    // of the published classifiers
+	Classes int    // rows of the published classifiers: 1001 where row 0 is a background class
 	// HSigmoid is the default gate of squeeze-and-excite.
 	HSigmoid Act
 	// UnexpandedAct is the activation after the 1x1 convolution that is left
@@ -169,10 +169,12 @@ const (
 	maxRepeat   = 64
 	maxBlocks   = 512
 	maxClasses  = 1 << 20
-	maxWidth    = 64
-	maxSide     = 1 << 14
-	maxDilation = 64
-	maxFactor   = 1024
+	// defaultClasses is ImageNet's number, in every dialect.
+	defaultClasses = 1000
+	maxWidth       = 64
+	maxSide        = 1 << 14
+	maxDilation    = 64
+	maxFactor      = 1024
 )
 
 // divisible8 rounds to the nearest multiple of 8, at least 8, and one up where

@@ -85,7 +85,7 @@ func (o Options) normal(d Dialect, r Rules) (Options, error) {
 		o.Resolution = 224
 	}
 	if o.Classes == 0 {
-		o.Classes = d.Classes
+		o.Classes = defaultClasses
 	}
 	if o.OutputStride == 0 {
 		o.OutputStride = 32

@@ -35,7 +35,7 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 	n, err := New("v2", Options{Dialect: "slim_plain"})
-	if err != nil || n.Dialect.Name != "slim" || n.Options.Classes != 1001 {
+	if err != nil || n.Dialect.Name != "slim" || n.Options.Classes != 1000 {
 		t.Errorf("slim_plain: %+v, %v", n, err)
 	}
 }

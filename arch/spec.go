@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -148,6 +149,8 @@ func parseParts(item string, into map[string]any) error {
 	return nil
 }
 
+var errZero = errors.New("give a number above 0")
+
 func parseSetting(t *Table, o *Options, key, value string) error {
 	var err error
 	switch key {
@@ -172,13 +175,14 @@ func parseSetting(t *Table, o *Options, key, value string) error {
 	case "dialect":
 		o.Dialect = value
 	case "width":
-		o.Width, err = parseFloat(value)
-	case "res":
-		o.Resolution, err = parseInt(value)
-	case "classes":
-		o.Classes, err = parseInt(value)
-	case "os":
-		o.OutputStride, err = parseInt(value)
+		if o.Width, err = parseFloat(value); err == nil && o.Width == 0 {
+			err = errZero
+		}
+	case "res", "classes", "os":
+		at := map[string]*int{"res": &o.Resolution, "classes": &o.Classes, "os": &o.OutputStride}[key]
+		if *at, err = parseInt(value); err == nil && *at == 0 {
+			err = errZero
+		}
 	case "dropout":
 		var v float64
 		v, err = parseFloat(value)
@@ -231,7 +235,7 @@ func (n *Net) Spec() string {
 	add("dialect=", o.Dialect, true)
 	add("width=", number(o.Width), o.Width != 1)
 	add("res=", strconv.Itoa(o.Resolution), o.Resolution != 224)
-	add("classes=", strconv.Itoa(o.Classes), o.Classes != n.Dialect.Classes)
+	add("classes=", strconv.Itoa(o.Classes), o.Classes != defaultClasses)
 	add("os=", strconv.Itoa(o.OutputStride), o.OutputStride != 32)
 	add("dropout=", number(*o.Dropout), *o.Dropout != family.Dropout)
 	add("force_act=", string(o.Act), o.Act != "")

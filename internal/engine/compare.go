@@ -105,7 +105,7 @@ func Compare(ctx context.Context, a, b *Model, pictures []*transform.Image, crop
 	ra, rb := rowsOf(a, sa), rowsOf(b, sb)
 	c.finishScores(ra, rb)
 	c.compareLabels(a.Info.Labels, b.Info.Labels)
-	err = c.explain(ctx, ra, b, rb, pictures, cropped, &a.Info.Recipe)
+	err = c.explain(ctx, a, ra, b, rb, pictures, cropped)
 	return c, err
 }
 
@@ -124,7 +124,7 @@ func CompareGolden(ctx context.Context, m *Model, golden Golden, pictures []*tra
 	}
 	ra, rb := rows{golden.Scores, golden.Probabilities, len(golden.Scores[0]) == 1001}, rowsOf(m, scores)
 	c.finishScores(ra, rb)
-	return c, c.explain(ctx, ra, m, rb, pictures, cropped, nil)
+	return c, c.explain(ctx, nil, ra, m, rb, pictures, cropped)
 }
 
 // scoresOf runs the model on every picture.

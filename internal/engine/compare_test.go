@@ -240,3 +240,27 @@ func TestOtherPaddingTwice(t *testing.T) {
 		t.Errorf("%v, %v, %v", pad(g), pad(once), pad(twice))
 	}
 }
+
+// TestCompareBothWays names the cause where only the first model can be
+// changed: the second has its batch norms folded in, as an imported graph has.
+func TestCompareBothWays(t *testing.T) {
+	ctx := context.Background()
+	o := arch.Options{Dialect: "keras", Width: 0.5, Resolution: 64, Classes: 12}
+	first := generatedModel(t, "mobilenet_v2", o, &Options{Preprocess: "tf"}, nil)
+	other := generatedModel(t, "mobilenet_v2", o, &Options{Preprocess: "tf"}, nil)
+	spoiled := other.variant(other.Info.Recipe, withEpsilon(1e-5))
+	g, err := spoiled.run.folded(Shape{Batch: 1, H: 64, W: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folded := other.variant(other.Info.Recipe, func(*graph.Graph) (*graph.Graph, error) { return g, nil })
+	for _, pair := range [][2]*Model{{first, folded}, {folded, first}} {
+		got, err := Compare(ctx, pair[0], pair[1], photos(3), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Cause != CauseEpsilon {
+			t.Errorf("cause %q (%s)", got.Cause, got.Detail)
+		}
+	}
+}

@@ -128,7 +128,9 @@ func labelShift(a, b []string) int {
 
 // explain tries one change after the other on b and keeps the one that brings
 // its scores to a's. other is the first model's recipe, if there is one.
-func (c *Comparison) explain(ctx context.Context, ra rows, b *Model, rb rows, pictures []*transform.Image, cropped bool, other *transform.Recipe) error {
+// Where a is a model its variants are tried as well: an imported graph has its
+// batch norms folded in and cannot show another epsilon itself.
+func (c *Comparison) explain(ctx context.Context, a *Model, ra rows, b *Model, rb rows, pictures []*transform.Image, cropped bool) error {
 	plain := distance(ra, rb, 0)
 	if c.First == "" || (c.Cause != "" && plain <= sameValues) {
 		if c.Cause == "" {
@@ -145,15 +147,31 @@ func (c *Comparison) explain(ctx context.Context, ra rows, b *Model, rb rows, pi
 	for _, shift := range []int{1, -1} {
 		c.try(CauseLabels, fmt.Sprintf("class c of the first is class c%+d of the second", shift), distance(ra, rb, shift))
 	}
-	for _, h := range variants(b, other, cropped) {
-		scores, err := h.model.scoresOf(ctx, pictures, cropped)
-		if err != nil {
-			if ctx.Err() != nil {
-				return err
+	tryAll := func(m *Model, other *transform.Recipe, against func(rows) float64, words *strings.Replacer) error {
+		for _, h := range variants(m, other, cropped) {
+			scores, err := h.model.scoresOf(ctx, pictures, cropped)
+			if err != nil {
+				if ctx.Err() != nil {
+					return err
+				}
+				continue // a change the network does not allow explains nothing
 			}
-			continue // a change the network does not allow explains nothing
+			c.try(h.cause, words.Replace(h.detail), against(rowsOf(m, scores)))
 		}
-		c.try(h.cause, h.detail, distance(ra, rowsOf(b, scores), 0))
+		return nil
+	}
+	var recipe *transform.Recipe
+	if a != nil {
+		recipe = &a.Info.Recipe
+	}
+	if err := tryAll(b, recipe, func(r rows) float64 { return distance(ra, r, 0) }, strings.NewReplacer()); err != nil {
+		return err
+	}
+	if a != nil {
+		swapped := strings.NewReplacer("the first", "the second", "the second", "the first")
+		if err := tryAll(a, &b.Info.Recipe, func(r rows) float64 { return distance(r, rb, 0) }, swapped); err != nil {
+			return err
+		}
 	}
 	slices.SortStableFunc(c.Hypotheses, func(x, y Hypothesis) int { return cmp.Compare(x.Distance, y.Distance) })
 	top := c.Hypotheses[0]

@@ -292,7 +292,7 @@ func (m *Model) runBytes(ctx context.Context, pix []byte) ([]float32, error) {
 		return p.ApplyCropped(&transform.Image{W: m.Info.W, H: m.Info.H, Pix: pix}, in)
 	}, func(out [][]float32) error {
 		scores = slices.Clone(out[0])
-		return nil
+		return Finite(m.Info.Path, scores)
 	})
 	return scores, err
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -235,5 +236,36 @@ func TestTaps(t *testing.T) {
 	}
 	if _, ok := g.Node(0).Op.(graph.Input); !ok {
 		t.Error("the first node is no input")
+	}
+}
+
+// TestDamagedScores refuses weights whose elements are all finite and that
+// give scores which are no numbers all the same.
+func TestDamagedScores(t *testing.T) {
+	ctx := context.Background()
+	spoil := func(name string, v float32) *weights.Set {
+		set := checkpoint(t, tiny(t, nil).net, "canonical")
+		data := set.Get(name).Data
+		bits := math.Float32bits(v)
+		for i := range 4 {
+			data[i] = byte(bits >> (8 * i))
+		}
+		return set
+	}
+	m, err := FromSet(spoil("stem.bn.var", -1), &Options{Net: tiny(t, nil).net})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.Set(ctx, SaveOptions{}); err == nil || !strings.Contains(err.Error(), "stem.bn") {
+		t.Errorf("a negative variance gives %v", err)
+	}
+	m, err = FromSet(spoil("classifier.bias", math.MaxFloat32), &Options{Net: tiny(t, nil).net})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := Finite("x", []float32{1, float32(math.Inf(1))}); err == nil || !strings.HasPrefix(err.Error(), "x: ") {
+		t.Errorf("an infinite score gives %v", err)
 	}
 }

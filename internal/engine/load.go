@@ -190,12 +190,47 @@ func FromSet(set *weights.Set, opt *Options) (*Model, error) {
 	} else if scheme == "" {
 		scheme = schemeFor(net, set)
 	}
+	if opt.Net != nil {
+		var err error
+		if net, err = withBackground(set, net, scheme, opt.Names); err != nil {
+			return nil, err
+		}
+	}
 	m, err := bind(set, net, scheme, opt)
 	if err != nil {
 		return nil, err
 	}
 	m.Info.Notes = append(m.Info.Notes, notes...)
 	return m, nil
+}
+
+// withBackground gives a network of 1000 classes the 1001 rows that its
+// checkpoint has: the first is TensorFlow's background class, which is kept in
+// the scores and is no class.
+func withBackground(set *weights.Set, net *arch.Net, scheme string, names weights.NameMap) (*arch.Net, error) {
+	if net.Options.Classes != 1000 {
+		return net, nil
+	}
+	want, err := wanted(net, scheme)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", set.Source.Path, err)
+	}
+	for _, w := range want {
+		if w.Name != "classifier.bias" {
+			continue
+		}
+		source := w.Source
+		if p, ok := names[w.Name]; ok {
+			source = p.Name
+		}
+		if t := set.Get(source); t == nil || t.Len() != 1001 {
+			return net, nil
+		}
+		o := net.Options
+		o.Classes = 1001
+		return arch.Custom(net.Table, o)
+	}
+	return net, nil
 }
 
 // bind fills a network from a set under a naming scheme.
@@ -247,6 +282,17 @@ func finite(data []float32) error {
 	for i, v := range data {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 			return fmt.Errorf("element %d is %v: the checkpoint is damaged or its training diverged", i, v)
+		}
+	}
+	return nil
+}
+
+// Finite refuses scores that are no numbers: weights whose elements are all
+// finite can still make them, if they are damaged.
+func Finite(path string, scores []float32) error {
+	for i, v := range scores {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Errorf("%s: the network's score %d is %v: its weights are damaged", path, i, v)
 		}
 	}
 	return nil

@@ -193,6 +193,9 @@ func (i *Info) defaults(opt *Options, anySize bool) error {
 			i.Labels = i.Labels[1:]
 		}
 	}
+	if n := len(i.Labels); n == i.Classes()+1 && strings.EqualFold(strings.TrimSpace(i.Labels[0]), "background") {
+		i.Labels = i.Labels[1:] // a list for the same classes with the background class
+	}
 	if len(i.Labels) == 0 && i.Classes() == 1000 {
 		i.Labels = ImageNetLabels()
 	}

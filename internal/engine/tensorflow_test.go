@@ -12,7 +12,7 @@ import (
 // TestOpenTensorFlow opens a checkpoint with TF-slim's names, with the moving
 // averages and counters that training leaves.
 func TestOpenTensorFlow(t *testing.T) {
-	net, err := arch.New("mobilenet_v1", arch.Options{Dialect: "slim", Width: 0.25})
+	net, err := arch.New("mobilenet_v1", arch.Options{Dialect: "slim", Width: 0.25, Classes: 1001})
 	if err != nil {
 		t.Fatal(err)
 	}

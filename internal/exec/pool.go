@@ -72,7 +72,7 @@ func (p *Pool) start() {
 	}
 }
 
-// Close ends the workers. The pool must not be used afterwards.
+// Close ends the workers. Whoever uses the pool afterwards works alone.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,12 +89,15 @@ func (p *Pool) Close() {
 func (p *Pool) Run(t Task, scratch []float32) {
 	n := t.Tasks()
 	if n < 2 || p.threads < 2 || !p.mu.TryLock() {
-		for i := range n {
-			t.Run(i, scratch)
-		}
+		runAlone(t, n, scratch)
 		return
 	}
 	defer p.mu.Unlock()
+	if p.closed.Load() {
+		// The workers are gone; whoever still holds the model works alone.
+		runAlone(t, n, scratch)
+		return
+	}
 	p.once.Do(p.start)
 	p.task, p.n = t, int64(n)
 	p.next.Store(0)
@@ -129,6 +132,13 @@ func (p *Pool) Run(t Task, scratch []float32) {
 		}
 	}
 	p.task = nil
+}
+
+// runAlone does all pieces on the calling goroutine.
+func runAlone(t Task, n int, scratch []float32) {
+	for i := range n {
+		t.Run(i, scratch)
+	}
 }
 
 // work takes pieces until none are left.

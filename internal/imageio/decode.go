@@ -100,6 +100,9 @@ func Decode(r io.Reader, opt *Options) (*Image, Info, error) {
 
 // ReadFile reads a picture's file without decoding it, within the limit on its bytes.
 func ReadFile(r io.Reader, lim Limits) ([]byte, error) {
+	if r == nil {
+		return nil, errors.New("imageio: no picture (nil)")
+	}
 	return readAll(r, lim.withDefaults().MaxBytes)
 }
 

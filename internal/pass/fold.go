@@ -368,6 +368,9 @@ func (f *folder) weights(c *fused, n *graph.Node) (weight, bias *graph.Array, er
 	b := &graph.Array{Shape: tensor.Shape{out}, Data: make([]float32, out)}
 	eps := bn.Op.(graph.BatchNorm).Epsilon
 	for o := range out {
+		if !(float64(variance[o])+eps > 0) {
+			return nil, nil, fmt.Errorf("node %q (batch_norm): the variance of channel %d is %v: the weights are damaged", bn.Name, o, variance[o])
+		}
 		s := float64(gamma[o]) / math.Sqrt(float64(variance[o])+eps)
 		for i := o * per; i < (o+1)*per; i++ {
 			w.Data[i] = float32(float64(weight.Data[i]) * s)
