@@ -261,8 +261,19 @@ func broadcastIndex(s, shape tensor.Shape) func(int) int {
 	}
 }
 
-// foldUnary applies f to a float constant.
-func foldUnary(t *tensor.Tensor, f func(float64) float64) (*tensor.Tensor, error) {
+// foldUnary applies whole to integers, as int64, and f to floats. Without
+// whole the integers become floats.
+func foldUnary(t *tensor.Tensor, f func(float64) float64, whole func(int64) int64) (*tensor.Tensor, error) {
+	if whole != nil && !t.DType.Float() {
+		v, err := t.Int64s()
+		if err != nil {
+			return nil, err
+		}
+		for i, x := range v {
+			v[i] = whole(x)
+		}
+		return newInts(t.Name, t.Shape.Clone(), v), nil
+	}
 	v, err := t.Float32s()
 	if err != nil {
 		return nil, err

@@ -35,8 +35,10 @@ var onnxOps = map[string]func(*onnxCall) (val, error){
 
 	"Constant": (*onnxCall).constant, "ConstantOfShape": (*onnxCall).constantOfShape, "Shape": (*onnxCall).shape,
 	"Gather": (*onnxCall).gather, "Slice": (*onnxCall).slice, "Expand": (*onnxCall).expand,
-	"Floor": unaryOp(math.Floor), "Ceil": unaryOp(math.Ceil), "Sqrt": unaryOp(math.Sqrt),
-	"Neg": unaryOp(func(x float64) float64 { return -x }), "Reciprocal": unaryOp(func(x float64) float64 { return 1 / x }),
+	"Floor": unaryOp(math.Floor, same), "Ceil": unaryOp(math.Ceil, same), "Sqrt": unaryOp(math.Sqrt, nil),
+	"Neg":        unaryOp(func(x float64) float64 { return -x }, func(x int64) int64 { return -x }),
+	"Abs":        unaryOp(math.Abs, func(x int64) int64 { return max(x, -x) }),
+	"Reciprocal": unaryOp(func(x float64) float64 { return 1 / x }, nil),
 }
 
 // one applies an operation of a name and one input.
@@ -96,7 +98,11 @@ func (b *build) extreme(name string, max bool, in []val) (val, error) {
 	return val{}, fmt.Errorf("%w: only with one number", ErrUnsupported)
 }
 
-func unaryOp(f func(float64) float64) func(*onnxCall) (val, error) {
+func same(x int64) int64 { return x }
+
+// unaryOp applies f to a constant; whole numbers, which sizes are computed
+// with, stay whole where the operator has a form for them.
+func unaryOp(f func(float64) float64, whole func(int64) int64) func(*onnxCall) (val, error) {
 	return func(c *onnxCall) (val, error) {
 		if err := c.need(1); err != nil {
 			return val{}, err
@@ -104,7 +110,7 @@ func unaryOp(f func(float64) float64) func(*onnxCall) (val, error) {
 		if !c.in[0].isConst() {
 			return val{}, fmt.Errorf("%w: of a value that is not constant", ErrUnsupported)
 		}
-		t, err := foldUnary(c.in[0].c, f)
+		t, err := foldUnary(c.in[0].c, f, whole)
 		return val{c: t}, err
 	}
 }
