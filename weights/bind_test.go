@@ -99,7 +99,7 @@ func TestStrictReport(t *testing.T) {
 	if len(got) != 1 || err == nil {
 		t.Fatal(got, err)
 	}
-	if want := "net.pth: the weights do not fit the network: 1 applied, 1 missing (b), 3 mismatched (short: want [5], got [4], w: want [3,2], got [2,3], w: want [3,2,1,1], got [2,3]), 1 unused (extra)"; err.Error() != want {
+	if want := "net.pth: the weights do not fit the network: 1 applied, 1 missing (b), 3 mismatched (short: want [5], got [4], w: want [3,2], got [2,3], w: want [3,2], got [2,3]), 1 unused (extra)"; err.Error() != want {
 		t.Errorf("%v", err)
 	}
 	if rep.Err() == nil || rep.Err().Error() != err.Error() {

@@ -1,8 +1,10 @@
 package weights
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -86,6 +88,9 @@ func Sniff(r io.ReaderAt, size int64) Format {
 	case torchpt.IsPickle(head):
 		return Pickle
 	}
+	if isCutSafetensors(head) {
+		return Safetensors
+	}
 	return Unknown
 }
 
@@ -96,6 +101,20 @@ func readUpTo(r io.ReaderAt, off, n int64) []byte {
 	b := make([]byte, n)
 	k, _ := r.ReadAt(b, off)
 	return b[:k]
+}
+
+// refuse is the error for a file of a format that Read does not read.
+func refuse(name string, format Format, r io.ReaderAt, size int64) error {
+	if format == Zip {
+		_, err := zipfile.Open(r, size, nil)
+		switch {
+		case errors.Is(err, zip.ErrFormat), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+			return fmt.Errorf("%s: zip archive that is truncated or damaged (%w): copy or download it again", name, errors.Unwrap(err)) // zipfile begins with "zip: " as the library does
+		case err != nil:
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return &UnsupportedFormatError{name, format}
 }
 
 func sniffZip(r io.ReaderAt, size int64) Format {
@@ -140,6 +159,16 @@ func isSafetensors(head []byte, size int64) bool {
 	}
 	n := binary.LittleEndian.Uint64(head)
 	return n >= 2 && n <= uint64(size-8)
+}
+
+// isCutSafetensors recognises, of files that are nothing else, the beginning of
+// a header whose length the file does not have: its reader says so. Eight
+// letters before the brace are a text.
+func isCutSafetensors(head []byte) bool {
+	if len(head) < 10 || head[8] != '{' || !bytes.ContainsRune([]byte("\"} \t\r\n"), rune(head[9])) {
+		return false
+	}
+	return bytes.ContainsFunc(head[:8], func(c rune) bool { return c < ' ' || c > '~' })
 }
 
 // isTable recognises the table format of TensorFlow checkpoints by its last

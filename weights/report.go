@@ -41,6 +41,17 @@ type Mismatch struct {
 	Reason       string
 }
 
+// wanted is the wanted shape with as many axes as the file's tensor has, if
+// leaving extents of 1 off its end gives them: a linear layer's [O,I] is not to
+// be told that it should be [O,I,1,1].
+func (m Mismatch) wanted() tensor.Shape {
+	s := m.Want
+	for len(s) > len(m.Got) && s[len(s)-1] == 1 {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
 // Unused is a tensor of the checkpoint that nothing wants.
 type Unused struct {
 	Source string
@@ -63,7 +74,7 @@ func (r *Report) Err() error {
 	}
 	if n := len(r.Mismatched); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d mismatched (%s)", n, first(r.Mismatched, func(m Mismatch) string {
-			return fmt.Sprintf("%s: want %v, got %v", m.Source, m.Want, m.Got)
+			return fmt.Sprintf("%s: want %v, got %v", m.Source, m.wanted(), m.Got)
 		})))
 	}
 	if n := len(unused); n > 0 {
@@ -106,10 +117,10 @@ func (r *Report) String() string {
 		fmt.Fprintf(&b, "missing     %s %v, expected as %s\n", m.Name, m.Shape, m.Source)
 	}
 	for _, m := range r.Mismatched {
-		fmt.Fprintf(&b, "mismatched  %s: want %v, %s has %v: %s\n", m.Name, m.Want, m.Source, m.Got, m.Reason)
+		fmt.Fprintf(&b, "mismatched  %s: want %v, %s has %v: %s\n", m.Name, m.wanted(), m.Source, m.Got, m.Reason)
 	}
 	for _, m := range r.Skipped {
-		fmt.Fprintf(&b, "skipped     %s: want %v, %s has %v: %s\n", m.Name, m.Want, m.Source, m.Got, m.Reason)
+		fmt.Fprintf(&b, "skipped     %s: want %v, %s has %v: %s\n", m.Name, m.wanted(), m.Source, m.Got, m.Reason)
 	}
 	for _, u := range r.Unused {
 		fmt.Fprintf(&b, "unused      %s %v\n", u.Source, u.Shape)

@@ -210,7 +210,7 @@ func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Set, error) {
 	case NPZ:
 		tensors, err = npy.ReadArchive(r, size, &npy.Limits{MaxBytes: l.MaxTensorBytes, MaxArrays: l.MaxTensors, MaxRank: l.MaxRank, MaxRatio: l.MaxRatio})
 	default:
-		return nil, &UnsupportedFormatError{name, s.Source.Format}
+		return nil, refuse(name, s.Source.Format, r, size)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

@@ -149,7 +149,7 @@ func TestSniff(t *testing.T) {
 		HDF5:         {"\x89HDF\r\n\x1a\n", string(user)},
 		TFCheckpoint: {string(table)},
 		NPY:          {"\x93NUMPY\x01\x00"},
-		Zip:          {"PK\x03\x04", "PK\x05\x06" + strings.Repeat("\x00", 18)},
+		Zip:          {"PK\x05\x06" + strings.Repeat("\x00", 18)},
 	} {
 		for _, f := range files {
 			if got := Sniff(strings.NewReader(f), int64(len(f))); got != want {
@@ -169,6 +169,31 @@ func TestSniff(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "name: ") || (f != "" && (!errors.As(err, &u) || u.Format != want)) {
 				t.Errorf("%.20q: %v", f, err)
 			}
+		}
+	}
+}
+
+// TestDamaged: a file that is cut off is called so, with its name, in one line.
+func TestDamaged(t *testing.T) {
+	whole, err := os.ReadFile(torchData + "/checkpoint_zip.pth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := strings.Index(string(whole), "PK\x01\x02") + 60 // amid the archive's directory
+	for _, c := range []struct{ file, text string }{
+		{string(whole[:len(whole)-1]), "name: zip archive that is truncated or damaged (zip: not a valid zip file)"},
+		{string(whole[:len(whole)-100]), "name: zip archive that is truncated or damaged (zip: not a valid zip file)"},
+		{string(whole[:len(whole)/2]), "name: zip archive that is truncated or damaged (zip: not a valid zip file)"},
+		{string(whole[:table]) + string(whole[len(whole)-22:]), "name: zip archive that is truncated or damaged (zip: not a valid zip file)"},
+		{"PK\x03\x04", "name: zip archive that is truncated or damaged (zip: not a valid zip file)"},
+		{"\x00\x00\x00\x00\x00\x00\x00\x40{}", "name: safetensors: header of 4611686018427387904 bytes in a file of 10"},
+		{"\x40\x00\x00\x00\x00\x00\x00\x00{\"a\":{\"dtype\":", "name: safetensors: header of 64 bytes in a file of 22: truncated"},
+		{"\x40\x00\x00\x00\x00\x00\x00\x00{a", "known format"},
+		{"function{}", "known format"},
+	} {
+		_, err := Read("name", strings.NewReader(c.file), int64(len(c.file)), nil)
+		if err == nil || !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.20q of %d bytes: %v, want %q", c.file, len(c.file), err, c.text)
 		}
 	}
 }
