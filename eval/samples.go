@@ -23,7 +23,7 @@ type Sample struct {
 
 // ReadSamples lists a data set for a network of so many classes, whose labels
 // may be unknown. The path is that of a CSV file with rows of path,class, the
-// paths relative to the file; of a folder that holds such a file as labels.csv;
+// paths relative to the file, after a header or none; of a folder that holds such a file as labels.csv;
 // or of a folder with a folder of pictures for each class, named by the
 // class's number, by its label, or, where there are as many as classes, in the
 // order of their names.
@@ -84,8 +84,11 @@ func readCSV(r io.Reader, dir string, classes int, known map[string]int) ([]Samp
 		}
 		if first {
 			row[0] = strings.TrimPrefix(row[0], "\ufeff")
-			if p, k := slices.Index(row, "path"), slices.Index(row, "class"); p >= 0 && k >= 0 {
+			if p, k := column(row, pathNames), column(row, classNames); p >= 0 && k >= 0 {
 				pathCol, classCol = p, k
+				continue
+			}
+			if isHeader(row, known) {
 				continue
 			}
 		}
@@ -104,6 +107,33 @@ func readCSV(r io.Reader, dir string, classes int, known map[string]int) ([]Samp
 		}
 		out = append(out, s)
 	}
+}
+
+// Names of the columns, most telling first.
+var (
+	pathNames  = []string{"path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "picture"}
+	classNames = []string{"class", "class_id", "class_index", "label", "label_id", "target"}
+)
+
+// column finds the column with the first of the names that the row has.
+func column(row, names []string) int {
+	for _, n := range names {
+		if i := slices.IndexFunc(row, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), n) }); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// isHeader tells a first row of other names from one of a picture, whose file
+// has an extension and which may have a mistake in its class.
+func isHeader(row []string, known map[string]int) bool {
+	if len(row) < 2 || filepath.Ext(row[0]) != "" {
+		return false
+	}
+	_, err := strconv.ParseFloat(row[1], 64)
+	_, label := known[row[1]]
+	return errors.Is(err, strconv.ErrSyntax) && !label
 }
 
 // class reads a class's number or label.
