@@ -181,7 +181,8 @@ func (d *difference) relative() float64 {
 		return 0
 	case d.norm == 0:
 		return math.MaxFloat64
-	case math.IsNaN(d.diff):
+	case !(d.diff <= math.MaxFloat64 && d.norm <= math.MaxFloat64):
+		// NaN and infinity; JSON has words for neither.
 		return math.MaxFloat64
 	}
 	return math.Sqrt(d.diff / d.norm)
