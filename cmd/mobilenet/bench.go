@@ -36,10 +36,10 @@ limits them. Networks run on generated weights; --weights measures a file.`,
 				return usagef("--precision %q: this version has fp32", precision)
 			case batch < 1 || batch > 1024:
 				return usagef("--batch %d: give 1 to 1024", batch)
-			case threads < 0:
-				return usagef("--threads %d: give a number above 0", threads)
-			case runs < 1 || atLeast < 0:
-				return usagef("--runs and --time must be above 0")
+			case runs < 1:
+				return usagef("--runs %d: give a number above 0", runs)
+			case atLeast < 0:
+				return usagef("--time %v: give a time of 0 or more", atLeast)
 			case weights != "" && len(models) > 0:
 				return usagef("--weights measures a file, --model a network on generated weights: give one of them")
 			}

@@ -114,7 +114,9 @@ func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, args
 			bars.clear()
 			err = a.failed(r.Name, r.Err)
 		case a.json:
-			err = a.object(classified{r.Name, r.Predictions, recipe, timing{ms(r.Timing.Decode), ms(r.Timing.Preprocess), ms(r.Timing.Infer)}, held(r)})
+			var ok bool
+			ok, err = a.answer(classified{r.Name, r.Predictions, recipe, timing{ms(r.Timing.Decode), ms(r.Timing.Preprocess), ms(r.Timing.Infer)}, held(r)}, failureOf(r.Name))
+			bad = bad || !ok
 		default:
 			err = a.print(human(a.stdout, r))
 		}
@@ -143,10 +145,15 @@ func (a *app) progress(total int, what string) *progress {
 // failed reports a picture that could not be read.
 func (a *app) failed(name string, err error) error {
 	if a.json {
-		return a.object(failed{name, clean(err.Error())})
+		return a.object(failureOf(name)(err))
 	}
 	a.say("%s: %v", name, err)
 	return nil
+}
+
+// failureOf makes the line of JSON for a picture without an answer.
+func failureOf(name string) func(error) any {
+	return func(err error) any { return failed{name, clean(err.Error())} }
 }
 
 // held is a damaged picture's coverage, 0 for a whole one.

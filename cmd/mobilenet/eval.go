@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"github.com/mobilenet-go/mobilenet/eval"
 	"github.com/mobilenet-go/mobilenet/internal/format/npy"
 	"github.com/mobilenet-go/mobilenet/tensor"
+	"github.com/mobilenet-go/mobilenet/transform"
 )
 
 // accuracy is the line of JSON of `mobilenet eval classify`.
@@ -51,8 +51,8 @@ func (a *app) evalClassify() *cobra.Command {
 five (top-5).
 
 The data is a CSV file with rows of path and class, paths relative to the file,
-classes counted from 0 or by label; or a folder with such a labels.csv; or a
-folder with a folder of pictures for each class, named by the class's number or
+classes counted from 0 or by label, with or without a header; or a folder with
+such a labels.csv; or a folder with a folder of pictures for each class, named by the class's number or
 label, or as many folders as the network has classes, taken in order.
 
 A picture that cannot be read is reported, counts neither as right nor as wrong,
@@ -76,7 +76,13 @@ its order: the network's raw output, all NaN where there is none.`,
 			if err != nil {
 				return err
 			}
-			return a.measure(c.Context(), model, samples, logits)
+			recipe := model.Info().Recipe
+			if crop {
+				if recipe, err = croppedRecipe(recipe); err != nil {
+					return err
+				}
+			}
+			return a.measure(c.Context(), model, samples, recipe, logits)
 		},
 	}
 	m.register(c, true, true)
@@ -94,15 +100,15 @@ func noArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
-func (a *app) measure(ctx context.Context, model *mobilenet.Classifier, samples []eval.Sample, logits string) error {
-	var file *os.File
+func (a *app) measure(ctx context.Context, model *mobilenet.Classifier, samples []eval.Sample, recipe, logits string) error {
+	var file *draft
 	if logits != "" {
 		// Made first, so that a wrong path costs no hour of work.
-		f, err := os.Create(logits)
+		f, err := newDraft(logits)
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer f.drop()
 		file = f
 	}
 	info := model.Info()
@@ -111,7 +117,7 @@ func (a *app) measure(ctx context.Context, model *mobilenet.Classifier, samples 
 		rows++
 	}
 	var raw []float32
-	out := accuracy{Recipe: info.Recipe}
+	out := accuracy{Recipe: recipe}
 	var hits eval.TopK
 	bars := newProgress(a.stderr, len(samples), "evaluating")
 	start := time.Now()
@@ -142,7 +148,11 @@ func (a *app) measure(ctx context.Context, model *mobilenet.Classifier, samples 
 	out.N, out.Top1, out.Top5 = hits.N, hits.Top1(), hits.Top5()
 	out.Seconds = math.Round(time.Since(start).Seconds()*1e3) / 1e3
 	if file != nil {
-		if err := writeRows(file, raw, rows); err != nil {
+		err := npy.WriteFloat32(file, tensor.Shape{len(raw) / rows, rows}, raw)
+		if err == nil {
+			err = file.keep()
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", logits, err)
 		}
 	}
@@ -153,6 +163,16 @@ func (a *app) measure(ctx context.Context, model *mobilenet.Classifier, samples 
 		return errReported
 	}
 	return nil
+}
+
+// croppedRecipe is what is left of a recipe for pictures of the input's size.
+func croppedRecipe(text string) (string, error) {
+	r, err := transform.Parse(text, 0)
+	if err != nil {
+		return "", err
+	}
+	r.Resize, r.Fraction = transform.ResizeNone, 1
+	return r.Resolved().String(), nil
 }
 
 func (a *app) printAccuracy(r accuracy) error {
@@ -192,11 +212,4 @@ func appendRow(raw, scores []float32, rows int) []float32 {
 		raw = append(raw, float32(math.NaN()))
 	}
 	return raw
-}
-
-func writeRows(f *os.File, raw []float32, rows int) error {
-	if err := npy.WriteFloat32(f, tensor.Shape{len(raw) / rows, rows}, raw); err != nil {
-		return err
-	}
-	return f.Close()
 }

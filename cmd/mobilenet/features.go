@@ -73,7 +73,9 @@ func (a *app) features(ctx context.Context, model *mobilenet.Classifier, names [
 			bars.clear()
 			err = a.failed(p.Name, err)
 		case a.json:
-			err = a.object(featured{p.Name, described(list, dir != ""), recipe})
+			var ok bool
+			ok, err = a.answer(featured{p.Name, described(list, dir != ""), recipe}, failureOf(p.Name))
+			bad = bad || !ok
 		default:
 			err = a.print(featureText(a, p.Name, list))
 		}

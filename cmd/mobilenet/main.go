@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -79,6 +80,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func (a *app) complain(err error) { fmt.Fprintln(a.stderr, "mobilenet: "+clean(err.Error())) }
 
 func (a *app) root() *cobra.Command {
+	var showVersion bool
 	root := &cobra.Command{
 		Use:   "mobilenet",
 		Short: "Classify pictures with the MobileNet family, in pure Go",
@@ -92,8 +94,15 @@ the weights came from.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          func(c *cobra.Command, args []string) error { return unknownVerb(c, args) },
-		RunE:          func(c *cobra.Command, args []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, args []string) error {
+			if showVersion {
+				return a.printVersion()
+			}
+			return c.Help()
+		},
+		PersistentPreRunE: func(c *cobra.Command, args []string) error { return zeroFlag(c.Flags()) },
 	}
+	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.classify(), a.eval(), a.summary(), a.inspect(), a.convert(), a.verify(), a.compare(), a.bench(), a.ls(), a.pull(), a.env(), a.version())
@@ -141,6 +150,20 @@ func unknownVerb(c *cobra.Command, args []string) error {
 		}
 	}
 	return usagef("unknown verb %q%s: use one of %s", args[0], suggest.DidYouMean(args[0], verbs), strings.Join(verbs, ", "))
+}
+
+// zeroFlag refuses a flag that is given as 0, which unset means a default.
+func zeroFlag(f *pflag.FlagSet) error {
+	for _, name := range []string{"width", "resolution", "classes", "output-stride", "threads"} {
+		flag := f.Lookup(name)
+		if flag == nil || !flag.Changed {
+			continue
+		}
+		if v, err := strconv.ParseFloat(flag.Value.String(), 64); err == nil && v <= 0 {
+			return usagef("--%s %s: give a number above 0", name, flag.Value)
+		}
+	}
+	return nil
 }
 
 // flagError explains a flag that could not be parsed.

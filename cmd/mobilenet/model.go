@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,8 +52,11 @@ func (n *netFlags) net(model string) (*arch.Net, error) {
 	return net, nil
 }
 
+// specRow is a single row of a spec, as ir_r3_k5_s2_e3_c40.
+var specRow = regexp.MustCompile(`^(cn|ds|ir|er|stem|head)(_[a-z]+[0-9.]*)+$`)
+
 // isSpec tells a line that describes a network from a network's name.
-func isSpec(s string) bool { return strings.ContainsAny(s, " =,\n\t") }
+func isSpec(s string) bool { return strings.ContainsAny(s, " =,\n\t") || specRow.MatchString(s) }
 
 // modelFlags choose and open a model.
 type modelFlags struct {
@@ -92,9 +96,6 @@ func (m *modelFlags) options() (*mobilenet.Options, error) {
 	opt := &mobilenet.Options{Threads: m.threads, Kernels: m.kernels, Preprocess: m.preprocess, Decode: mobilenet.DecodeMode(m.decode)}
 	if modes := []string{"draft", "strict", "tolerant"}; m.decode != "" && !slices.Contains(modes, m.decode) {
 		return nil, usagef("--decode %q%s: use draft, strict or tolerant", m.decode, suggest.DidYouMean(m.decode, modes))
-	}
-	if m.threads < 0 {
-		return nil, usagef("--threads %d: give a number above 0", m.threads)
 	}
 	if err := checkKernels(m.kernels); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -20,6 +21,18 @@ func (a *app) object(v any) error {
 	e := json.NewEncoder(a.stdout)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// answer prints the line of JSON about a picture or file. One that holds NaN
+// or infinity, which JSON has no word for, becomes the line of its failure:
+// reported is then false.
+func (a *app) answer(v any, failure func(error) any) (reported bool, err error) {
+	err = a.object(v)
+	var unsupported *json.UnsupportedValueError
+	if !errors.As(err, &unsupported) {
+		return true, err
+	}
+	return false, a.object(failure(fmt.Errorf("the network's output holds %s: the weights are damaged or the preprocessing is not theirs", unsupported.Str)))
 }
 
 // print writes text to standard output.

@@ -61,8 +61,9 @@ Networks: ` + strings.Join(arch.Names(), ", ") + `.`,
 // account counts the network that a name, a spec line or a file means, and
 // gives its spec line.
 func (n *netFlags) account(what string) (s *arch.Summary, spec string, err error) {
-	if _, _, err := arch.Lookup(what); err != nil && !isSpec(what) && published(what) == nil {
-		if _, statErr := os.Stat(what); errors.Is(statErr, fs.ErrNotExist) {
+	_, statErr := os.Stat(what)
+	if _, _, err := arch.Lookup(what); err != nil && (statErr == nil || !isSpec(what)) && published(what) == nil {
+		if errors.Is(statErr, fs.ErrNotExist) {
 			if strings.ContainsAny(what, `./\`) {
 				return nil, "", fmt.Errorf("%s: no such file", what)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -32,6 +33,13 @@ type verified struct {
 	Source        string             `json:"source,omitempty"`
 	Metrics       map[string]float64 `json:"metrics,omitempty"`
 	Notes         []string           `json:"notes,omitempty"`
+}
+
+// unreadable is the line of JSON for a file that could not be checked.
+type unreadable struct {
+	File  string `json:"file"`
+	OK    bool   `json:"ok"` // false
+	Error string `json:"error"`
 }
 
 // verifyTolerance is the distance, in relative L2, that scores may have from
@@ -68,9 +76,14 @@ labels.`,
 			bad := false
 			for _, file := range args {
 				v, err := verify(c.Context(), file, strings.ToLower(sum), opt)
+				if c.Context().Err() != nil {
+					return c.Context().Err()
+				}
 				if err != nil {
-					a.complain(fileError(file, err))
 					bad = true
+					if err := a.unverified(file, fileError(file, err)); err != nil {
+						return err
+					}
 					continue
 				}
 				bad = bad || !v.OK
@@ -126,8 +139,20 @@ func verify(ctx context.Context, file, sum string, opt *engine.Options) (*verifi
 	case !(v.GoldenError <= verifyTolerance):
 		v.Golden = "wrong"
 	}
+	if !(v.GoldenError <= math.MaxFloat64) {
+		v.GoldenError = math.MaxFloat64 // JSON has no word for NaN or infinity
+	}
 	v.OK = v.Hash != "wrong" && v.Golden != "wrong"
 	return v, nil
+}
+
+// unverified reports a file that could not be checked.
+func (a *app) unverified(file string, err error) error {
+	if !a.json {
+		a.complain(err)
+		return nil
+	}
+	return a.object(unreadable{File: file, Error: clean(err.Error())})
 }
 
 func (a *app) reportVerified(v *verified) error {

@@ -40,11 +40,15 @@ func (a *app) version() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			v := version()
-			if a.json {
-				return a.object(v)
-			}
-			return a.print(fmt.Sprintf("mobilenet %s %s %s\n", v.Version, v.Platform, v.Go))
+			return a.printVersion()
 		},
 	}
+}
+
+func (a *app) printVersion() error {
+	v := version()
+	if a.json {
+		return a.object(v)
+	}
+	return a.print(fmt.Sprintf("mobilenet %s %s %s\n", v.Version, v.Platform, v.Go))
 }
