@@ -8,8 +8,9 @@ import (
 	"github.com/mobilenet-go/mobilenet/internal/cpu"
 )
 
-// Task is work that splits into independent pieces. The number of pieces
-// depends on shapes only, so that results do not depend on the threads.
+// Task is work that splits into independent pieces. The pieces follow from the
+// shapes, and for a chain from the number of threads; no element of a result
+// depends on how it was cut.
 type Task interface {
 	// Tasks is the number of pieces.
 	Tasks() int
