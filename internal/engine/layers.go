@@ -81,7 +81,7 @@ func (m *Model) layerValues(ctx context.Context, layers []layerRef, pic *transfo
 func (m *Model) variant(recipe transform.Recipe, change func(*graph.Graph) (*graph.Graph, error)) *Model {
 	v := &Model{Info: m.Info, net: m.net}
 	v.Info.Recipe = recipe
-	v.run.impl, v.run.pool = m.run.impl, m.run.pool
+	v.run.name, v.run.impl, v.run.pool = m.run.name, m.run.impl, m.run.pool
 	v.run.build = m.run.build
 	if change != nil {
 		v.run.build = func(batch, h, w int) (*graph.Graph, error) {

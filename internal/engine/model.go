@@ -86,6 +86,10 @@ type Model struct {
 // newModel wraps a way of building graphs.
 func newModel(info Info, opt *Options, build func(batch, h, w int) (*graph.Graph, error)) *Model {
 	m := &Model{Info: info}
+	m.run.name = info.Path
+	if m.run.name == "" {
+		m.run.name = info.Name
+	}
 	m.run.build = build
 	m.run.impl = opt.Kernels
 	m.run.pool = exec.NewPool(opt.Threads)

@@ -38,6 +38,7 @@ type runner struct {
 	// build gives the graph, with all weights bound, for a batch of pictures.
 	// Graphs for different sizes share their arrays.
 	build func(batch, h, w int) (*graph.Graph, error)
+	name  string // of the model, for messages
 	impl  string
 	pool  *exec.Pool
 	packs exec.Packs
@@ -110,7 +111,11 @@ func (r *runner) program(s Shape) (*program, error) {
 	}
 	r.order = append(r.order, key)
 	r.mu.Unlock()
-	p.ready.Do(func() { p.prog, p.err = r.compile(s) })
+	p.ready.Do(func() {
+		if p.prog, p.err = r.compile(s); p.err != nil {
+			p.err = fmt.Errorf("%s: %w", r.name, p.err)
+		}
+	})
 	return p, p.err
 }
 
