@@ -43,7 +43,7 @@ func Detect(set *weights.Set, dialect string) (*Detected, error) {
 		}
 	}
 	var found []*Detected
-	closest, closestMissing := "", 1<<30
+	closest := nearNet{problems: 1 << 30}
 	for _, d := range detectDialects {
 		if dialect != "" && d.dialect != dialect {
 			continue
@@ -64,13 +64,16 @@ func Detect(set *weights.Set, dialect string) (*Detected, error) {
 				}
 			}
 			if missing > 0 {
-				if missing < closestMissing && missing < len(want) {
-					closest, closestMissing = fmt.Sprintf("%s of %s misses %d of %d tensors", name, d.dialect, missing, len(want)), missing
+				if missing < min(closest.problems, farMissing, len(want)) {
+					closest = nearNet{net: plain, missing: missing, wanted: len(want), problems: missing}
 				}
 				continue
 			}
-			if net := fitWidth(set, name, d.dialect, d.scheme); net != nil {
+			net, other := fitWidth(set, name, d.dialect, d.scheme)
+			if net != nil {
 				found = append(found, &Detected{Net: net, Scheme: d.scheme})
+			} else if other.net != nil && other.problems < closest.problems {
+				closest = other
 			}
 		}
 	}
@@ -80,11 +83,7 @@ func Detect(set *weights.Set, dialect string) (*Detected, error) {
 		}
 	}
 	if len(found) == 0 {
-		hint := ""
-		if closestMissing < 100 {
-			hint = "; the closest, " + closest
-		}
-		return nil, fmt.Errorf("%s: the tensors' names and shapes fit no published network%s: give --model, with --names if the names are its own", set.Source.Path, hint)
+		return nil, fmt.Errorf("%s: the tensors' names and shapes fit no published network%s", set.Source.Path, closest.hint())
 	}
 	best := found[0]
 	if isKeras(set) {
@@ -113,8 +112,10 @@ func has(set *weights.Set, name string) bool {
 	return set.Get(name) != nil || set.Get(name+"/ExponentialMovingAverage") != nil
 }
 
-// fitWidth finds the multiplier with which every tensor has its shape.
-func fitWidth(set *weights.Set, name, dialect, scheme string) *arch.Net {
+// fitWidth finds the multiplier with which every tensor has its shape. If there
+// is none, it tells the multiplier with which the fewest differ.
+func fitWidth(set *weights.Set, name, dialect, scheme string) (*arch.Net, nearNet) {
+	closest := nearNet{problems: 1 << 30}
 	for _, width := range detectWidths {
 		net, err := arch.New(name, arch.Options{Dialect: dialect, Width: width, Classes: classes(set, name, dialect, scheme), Resolution: kerasResolution(set)})
 		if err != nil {
@@ -124,11 +125,21 @@ func fitWidth(set *weights.Set, name, dialect, scheme string) *arch.Net {
 		if err != nil {
 			continue
 		}
-		if _, _, err := weights.Bind(want, set, nil, &weights.BindOptions{Ignore: func(n string) bool { return strings.HasPrefix(n, goldenPrefix) }}); err == nil {
-			return net
+		_, rep, err := weights.Bind(want, set, nil, &weights.BindOptions{Ignore: func(n string) bool { return strings.HasPrefix(n, goldenPrefix) }})
+		if err == nil {
+			return net, nearNet{}
+		}
+		if n := len(rep.Missing) + len(rep.Mismatched) + len(rep.Unused); n < closest.problems {
+			closest = nearNet{net: net, wanted: len(want), problems: n, missing: len(rep.Missing)}
+			for _, m := range rep.Mismatched {
+				closest.mismatched = append(closest.mismatched, m.Source)
+			}
+			for _, u := range rep.Unused {
+				closest.surplus = append(closest.surplus, u.Source)
+			}
 		}
 	}
-	return nil
+	return nil, closest
 }
 
 // classes reads the number of classes off the classifier's bias.

@@ -98,6 +98,42 @@ func TestDetectRefuses(t *testing.T) {
 	}
 }
 
+// TestDetectNear names the network that a checkpoint almost is.
+func TestDetectNear(t *testing.T) {
+	net, err := arch.New("mobilenet_v2", arch.Options{Width: 0.35})
+	if err != nil {
+		t.Fatal(err)
+	}
+	extra := func(name string) *tensor.Tensor { return tensor.FromFloat32(name, tensor.Shape{1}, []float32{1}) }
+	odd, err := arch.New("mobilenet_v2", arch.Options{Width: 0.6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		net   *arch.Net
+		extra []string
+		want  []string
+	}{
+		{net, []string{"aux.weight"}, []string{
+			`; the closest, mobilenet_v2 of torchvision with width 0.35 has no place for 1 tensor of the file ("aux.weight"): save the file without`}},
+		{net, []string{"a", "b\n", "c", "d"}, []string{`has no place for 4 tensors of the file ("a", "b\n", "c", ...)`}},
+		{odd, nil, []string{"; the closest, mobilenet_v2 of torchvision with width 0.", " has other shapes for ", "give --model"}},
+	} {
+		set := checkpoint(t, c.net, "torchvision")
+		for _, name := range c.extra {
+			if err := set.Add(extra(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := Detect(set, "")
+		for _, w := range append(c.want, "made.safetensors: the tensors' names and shapes fit no published network") {
+			if err == nil || !strings.Contains(err.Error(), w) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v, want %q", err, w)
+			}
+		}
+	}
+}
+
 // TestOpenGivenNet binds a set to a network the caller names, by whichever
 // scheme the names are from.
 func TestOpenGivenNet(t *testing.T) {
