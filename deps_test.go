@@ -60,6 +60,13 @@ var never = []struct{ from, to string }{
 	{"internal/format/*", "arch"},
 	{"arch", "internal/format/*"},
 	{"eval", "internal/exec"},
+	// Nothing but the command's pull touches the network.
+	{"internal/engine", "internal/hub"},
+	{".", "internal/hub"},
+	// What tests share stays out of what is shipped.
+	{"internal/engine", "internal/testkit"},
+	{".", "internal/testkit"},
+	{"cmd/mobilenet", "internal/testkit"},
 }
 
 func TestDependencyDirection(t *testing.T) {
