@@ -21,8 +21,6 @@ func vecKernel[A any](v *vecISA, name string, accepts func(*A) bool, tasks func(
 	}
 }
 
-var vecISAs = [...]*vecISA{&isaAVX512, &isaAVX2}
-
 func vecActivationKernels() (out []Kernel[Activation]) {
 	for _, v := range vecISAs {
 		out = append(out, vecKernel(v, "actF32", func(a *Activation) bool {
