@@ -48,6 +48,14 @@ func AVX512() bool {
 // VNNI reports 512-bit int8 dot products.
 func VNNI() bool { return AVX512() && cpu.X86.HasAVX512VNNI }
 
+// BF16 reports 512-bit products of bfloat16 pairs and the conversions to it.
+func BF16() bool { return AVX512() && cpu.X86.HasAVX512BF16 }
+
+// AMX reports products of bfloat16 tiles: the instructions, and the operating
+// system's permission to use them, which the first call asks for. No tile
+// instruction may run before it.
+func AMX() bool { return BF16() && tilesAllowed() }
+
 // NEON reports 128-bit vectors on arm64.
 func NEON() bool { return !pureGo && cpu.ARM64.HasASIMD }
 
@@ -57,7 +65,7 @@ func DotProd() bool { return NEON() && cpu.ARM64.HasASIMDDP }
 // Present lists the rungs whose instructions this process may use, in the
 // order of Rungs.
 func Present() []string {
-	has := map[string]bool{"ref": true, "go": true, "neon": NEON(), "avx2": AVX2(), "avx512": AVX512()}
+	has := map[string]bool{"ref": true, "go": true, "neon": NEON(), "avx2": AVX2(), "avx512": AVX512(), "amx": AMX()}
 	var out []string
 	for _, r := range Rungs() {
 		if has[r] {
