@@ -24,6 +24,7 @@ type (
 	ActKind       = ref.ActKind
 	Act           = ref.Act
 	ConvShape     = ref.ConvShape
+	BF16          = ref.BF16
 	Conv          = ref.ConvArgs[float32]
 	Activation    = ref.ActivationArgs[float32]
 	GlobalAvgPool = ref.GlobalAvgPoolArgs[float32]
@@ -83,6 +84,9 @@ type Kernel[A any] struct {
 // path or, where that has nothing, the reference. An empty impl is cpu.Limit.
 func SelectConv(s *ConvShape, impl string) *ConvKernel {
 	limit, table := rung(impl), ConvKernels()
+	if s.BF16 != (BF16{}) {
+		table = BF16ConvKernels()
+	}
 	for i := range table {
 		k := &table[i]
 		if cpu.Rung(k.Impl) <= limit && k.Available() && k.Accepts(s) {

@@ -30,6 +30,20 @@ type ConvShape struct {
 	Act                  Act
 	HasScale             bool // Scale is given
 	HasResidual          bool // Residual is given
+	BF16                 BF16
+}
+
+// BF16 says what of a convolution is bfloat16, the upper half of a float32;
+// the zero value is nothing. Values stored so lie in the memory of the
+// float32s all the same, two in one: XPixel and YPixel still count float32s,
+// a pixel's channels are padded to a multiple of 32, and the padding is zeros,
+// or at least finite. Kernels of this package know nothing of it.
+type BF16 struct {
+	// Parts is what the factors of products become: 0 leaves them, 1 rounds
+	// them to one bfloat16, 2 splits them in a high and a low one and leaves
+	// out the product of the low ones.
+	Parts int8
+	X, Y  bool // the input; the output and the residual
 }
 
 // Normal returns s with zero strides, dilations and groups replaced by 1, and

@@ -1,0 +1,6 @@
+//go:build !amd64 || purego
+
+package kernel
+
+func vecBF16ConvKernels() []ConvKernel                         { return nil }
+func vecGlobalAvgPoolBF16Kernels() []Kernel[GlobalAvgPoolBF16] { return nil }
