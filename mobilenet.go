@@ -51,6 +51,32 @@ type Options struct {
 	// Kernels limits the arithmetic to "ref" (slow, obviously right) or "go"
 	// (portable); empty takes the fastest this machine has.
 	Kernels string
+	// Precision is the arithmetic of the products; empty is PrecisionFP32.
+	Precision Precision
+}
+
+// Precision is the arithmetic of a network's products. Where a machine lacks
+// the instructions for one, PrecisionFP32 is used: see [Classifier.Precision].
+type Precision string
+
+// The precisions.
+const (
+	PrecisionFP32 Precision = "fp32"
+	// PrecisionBF16 rounds weights, and values between layers, to bfloat16
+	// (8 bits of mantissa): twice as fast or more, with scores that agree to
+	// about two digits.
+	PrecisionBF16 Precision = "bf16"
+	// PrecisionBF16x3 makes every product of two bfloat16 parts of each
+	// operand: an approximation of fp32 to four digits or more.
+	PrecisionBF16x3 Precision = "bf16x3"
+)
+
+// Precision tells in words what the classifier computes in: "fp32", "bf16 by
+// amx", or "fp32" with the reason why it is not what was asked for; and whether
+// it is what was asked for.
+func (c *Classifier) Precision() (used string, asAsked bool) {
+	p := c.m.Precision()
+	return p.String(), !p.FellBack()
 }
 
 // DecodeMode says how picture files are decoded.
@@ -112,7 +138,7 @@ func Open(path string, opt *Options) (*Classifier, error) {
 		return nil, fmt.Errorf("unknown way of decoding %q: use draft, strict or tolerant", o.Decode)
 	}
 	m, err := engine.Open(path, &engine.Options{
-		Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels, Limits: engine.Limits(o.Limits),
+		Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels, Precision: string(o.Precision), Limits: engine.Limits(o.Limits),
 	})
 	if err != nil {
 		return nil, err

@@ -31,9 +31,10 @@ limits them. Networks run on generated weights; --weights measures a file.`,
 			if err := checkKernels(kernels); err != nil {
 				return err
 			}
+			if err := checkPrecision(precision); err != nil {
+				return err
+			}
 			switch {
-			case precision != "fp32":
-				return usagef("--precision %q: this version has fp32", precision)
 			case batch < 1 || batch > 1024:
 				return usagef("--batch %d: give 1 to 1024", batch)
 			case runs < 1:
@@ -46,7 +47,7 @@ limits them. Networks run on generated weights; --weights measures a file.`,
 			if weights == "" && len(models) == 0 {
 				models = []string{"mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"}
 			}
-			opt := &engine.Options{Threads: threads, Kernels: kernels}
+			opt := &engine.Options{Threads: threads, Kernels: kernels, Precision: precision}
 			var open []func() (*engine.Model, error)
 			for _, name := range models {
 				net, err := n.net(name)
@@ -58,14 +59,14 @@ limits them. Networks run on generated weights; --weights measures a file.`,
 			if weights != "" {
 				open = append(open, func() (*engine.Model, error) { return engine.Open(weights, opt) })
 			}
-			return a.measureAll(c, open, engine.MeasureOptions{Batch: batch, MinRuns: runs, MinTime: atLeast, Profile: profile}, kernels)
+			return a.measureAll(c, open, engine.MeasureOptions{Batch: batch, MinRuns: runs, MinTime: atLeast, Profile: profile}, kernels, precision)
 		},
 	}
 	n.register(c.Flags())
 	f := c.Flags()
 	f.StringSliceVar(&models, "model", nil, "networks to measure, by name or spec (default V1, V2, V3-Large and V3-Small)")
 	f.StringVar(&weights, "weights", "", "measure the model in this file instead")
-	f.StringVar(&precision, "precision", "fp32", "arithmetic of the products")
+	registerPrecision(f, &precision)
 	f.IntVar(&batch, "batch", 1, "pictures in one run")
 	f.IntVar(&runs, "runs", 100, "runs at least")
 	f.DurationVar(&atLeast, "time", time.Second, "time at least for each network")
@@ -74,7 +75,9 @@ limits them. Networks run on generated weights; --weights measures a file.`,
 	return c
 }
 
-func (a *app) measureAll(c *cobra.Command, open []func() (*engine.Model, error), opt engine.MeasureOptions, kernels string) error {
+func (a *app) measureAll(c *cobra.Command, open []func() (*engine.Model, error), opt engine.MeasureOptions, kernels, precision string) error {
+	used, asAsked := engine.ResolvePrecision(precision, kernels)
+	a.warnPrecision(precision, used, asAsked)
 	for i, make := range open {
 		m, err := make()
 		if err != nil {
@@ -85,7 +88,7 @@ func (a *app) measureAll(c *cobra.Command, open []func() (*engine.Model, error),
 		if err != nil {
 			return err
 		}
-		peak, err := engine.Peak(c.Context(), t.Threads, kernels)
+		peak, err := engine.Peak(c.Context(), t.Threads, kernels, precision)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ type classified struct {
 	Image       string                 `json:"image"`
 	Predictions []mobilenet.Prediction `json:"predictions"`
 	Recipe      string                 `json:"recipe"`
+	Precision   string                 `json:"precision"` // what the products were computed in
 	Timing      timing                 `json:"timing"`
 	// Coverage is the part of the picture that a damaged file held.
 	Coverage float64 `json:"coverage,omitempty"`
@@ -75,7 +76,7 @@ does not stop the rest; the exit code is then 1.`,
 				return err
 			}
 			defer model.Close()
-			a.note(model, m.weights)
+			a.note(model, m.weights, &m)
 			if len(features) > 0 {
 				return a.features(c.Context(), model, features, dir, args)
 			}
@@ -83,6 +84,7 @@ does not stop the rest; the exit code is then 1.`,
 		},
 	}
 	m.register(c, true, true)
+	registerPrecision(c.Flags(), &m.precision)
 	c.Flags().IntVar(&top, "top", 5, "classes to print for a picture")
 	c.Flags().Float32Var(&threshold, "threshold", 0, "leave out classes with a lower probability")
 	c.Flags().StringSliceVar(&features, "features", nil, "instead of classes, values inside the network: embedding, or names as blocks.12.expand.act,pool")
@@ -104,6 +106,7 @@ func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, args
 	bars := a.progress(len(pics), "classifying")
 	defer bars.finish()
 	recipe := model.Info().Recipe
+	used, _ := model.Precision()
 	bad := false
 	for r := range model.ClassifyAll(ctx, slices.Values(pics)) {
 		bars.step()
@@ -115,7 +118,7 @@ func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, args
 			err = a.failed(r.Name, r.Err)
 		case a.json:
 			var ok bool
-			ok, err = a.answer(classified{r.Name, r.Predictions, recipe, timing{ms(r.Timing.Decode), ms(r.Timing.Preprocess), ms(r.Timing.Infer)}, held(r)}, failureOf(r.Name))
+			ok, err = a.answer(classified{r.Name, r.Predictions, recipe, used, timing{ms(r.Timing.Decode), ms(r.Timing.Preprocess), ms(r.Timing.Infer)}, held(r)}, failureOf(r.Name))
 			bad = bad || !ok
 		default:
 			err = a.print(human(a.stdout, r))

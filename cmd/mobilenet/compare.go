@@ -53,6 +53,8 @@ Exit code 1 means that they differ.`,
 			if err != nil {
 				return err
 			}
+			used, asAsked := engine.ResolvePrecision(opt.Precision, opt.Kernels)
+			a.warnPrecision(opt.Precision, used, asAsked)
 			optB := *opt
 			if preprocessB != "" {
 				if _, err := transform.Parse(preprocessB, 0); err != nil {
@@ -92,6 +94,7 @@ Exit code 1 means that they differ.`,
 		},
 	}
 	m.register(c, false, true)
+	registerPrecision(c.Flags(), &m.precision)
 	c.Flags().StringVar(&data, "data", "", "CSV file of path,class, or a folder (default generated pictures)")
 	c.Flags().StringVar(&preprocessB, "preprocess-b", "", "how pictures become input of the second model (default as --preprocess, or the file's)")
 	c.Flags().BoolVar(&crop, "crop-input", false, "the pictures are crops of the input's size: neither resize nor crop them")

@@ -98,7 +98,7 @@ func (m *modelFlags) engineOptions() (*engine.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &engine.Options{Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels}, nil
+	return &engine.Options{Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels, Precision: string(o.Precision)}, nil
 }
 
 func parseMetrics(list []string) (map[string]float64, error) {

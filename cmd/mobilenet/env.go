@@ -16,8 +16,10 @@ type environment struct {
 	Version string `json:"version"`
 	cpu.Report
 	// Convolutions are the kernels that may be chosen, best first.
-	Convolutions []string          `json:"convolutions"`
-	Build        map[string]string `json:"build"` // settings of the Go tool chain that matter
+	Convolutions []string `json:"convolutions"`
+	// Precisions tells what each precision comes to here, and why.
+	Precisions []environmentPrecision `json:"precisions"`
+	Build      map[string]string      `json:"build"` // settings of the Go tool chain that matter
 }
 
 func (a *app) env() *cobra.Command {
@@ -26,7 +28,8 @@ func (a *app) env() *cobra.Command {
 		Use:   "env",
 		Short: "Show the machine, the kernels in use and the build",
 		Long: `Show the machine, the kernels in use and the build: what to put into a report of
-a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a broken one.`,
+a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a broken one;
+` + cpu.BF16Env + `=amx|avx512|off decides what multiplies bfloat16.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			e := environment{Version: version().Version, Report: cpu.NewReport(), Build: buildSettings()}
@@ -37,6 +40,7 @@ a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a br
 				e.Kernels = limit
 			}
 			e.Convolutions = convolutions(e.Kernels)
+			e.Precisions = precisions(e.Kernels)
 			if e.Features == nil {
 				e.Features = []string{}
 			}
@@ -46,6 +50,9 @@ a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a br
 			var b strings.Builder
 			fmt.Fprintf(&b, "%-12s%s\n%s", "version", e.Version, e.Report)
 			fmt.Fprintf(&b, "%-12s%s\n", "convolution", strings.Join(e.Convolutions, " "))
+			for _, p := range e.Precisions {
+				fmt.Fprintf(&b, "%-12s%s\n", p.Precision, p.Used)
+			}
 			for _, k := range buildKeys {
 				if v := e.Build[k]; v != "" {
 					fmt.Fprintf(&b, "%-12s%s\n", k, v)

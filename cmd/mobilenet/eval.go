@@ -71,7 +71,7 @@ its order: the network's raw output, all NaN where there is none.`,
 				return err
 			}
 			defer model.Close()
-			a.note(model, m.weights)
+			a.note(model, m.weights, &m)
 			samples, err := eval.ReadSamples(data, model.Info().Classes, model.Labels())
 			if err != nil {
 				return err
@@ -86,6 +86,7 @@ its order: the network's raw output, all NaN where there is none.`,
 		},
 	}
 	m.register(c, true, true)
+	registerPrecision(c.Flags(), &m.precision)
 	c.Flags().StringVar(&data, "data", "", "CSV file of path,class, or a folder")
 	c.Flags().StringVar(&logits, "logits", "", "write the raw outputs to this NumPy file, float32 [rows, scores]")
 	c.Flags().BoolVar(&crop, "crop-input", false, "the pictures are crops of the input's size: neither resize nor crop them")

@@ -63,7 +63,7 @@ type modelFlags struct {
 	netFlags
 	model, weights, names, preprocess, labels string
 	threads                                   int
-	kernels, decode                           string
+	kernels, decode, precision                string
 }
 
 // register declares the flags. A verb that names the weights in an argument
@@ -93,11 +93,14 @@ func registerRun(f *pflag.FlagSet, threads *int, kernels *string) {
 
 // options checks the flags and reads the files they name.
 func (m *modelFlags) options() (*mobilenet.Options, error) {
-	opt := &mobilenet.Options{Threads: m.threads, Kernels: m.kernels, Preprocess: m.preprocess, Decode: mobilenet.DecodeMode(m.decode)}
+	opt := &mobilenet.Options{Threads: m.threads, Kernels: m.kernels, Precision: mobilenet.Precision(m.precision), Preprocess: m.preprocess, Decode: mobilenet.DecodeMode(m.decode)}
 	if modes := []string{"draft", "strict", "tolerant"}; m.decode != "" && !slices.Contains(modes, m.decode) {
 		return nil, usagef("--decode %q%s: use draft, strict or tolerant", m.decode, suggest.DidYouMean(m.decode, modes))
 	}
 	if err := checkKernels(m.kernels); err != nil {
+		return nil, err
+	}
+	if err := checkPrecision(m.precision); err != nil {
 		return nil, err
 	}
 	if m.preprocess != "" {
@@ -192,7 +195,9 @@ func (m *modelFlags) open(change func(*mobilenet.Options)) (*mobilenet.Classifie
 }
 
 // note tells a person what was assumed about a model.
-func (a *app) note(c *mobilenet.Classifier, file string) {
+func (a *app) note(c *mobilenet.Classifier, file string, m *modelFlags) {
+	used, asAsked := c.Precision()
+	a.warnPrecision(m.precision, used, asAsked)
 	if a.json {
 		return
 	}

@@ -43,8 +43,17 @@ type unreadable struct {
 }
 
 // verifyTolerance is the distance, in relative L2, that scores may have from
-// the recorded ones: another instruction set adds in another order.
-const verifyTolerance = 1e-4
+// the recorded ones: another instruction set adds in another order, another
+// precision rounds.
+func verifyTolerance(m *engine.Model) float64 {
+	switch string(m.Precision().Precision) {
+	case "bf16":
+		return 0.1
+	case "bf16x3":
+		return 2e-4
+	}
+	return 1e-4
+}
 
 func (a *app) verify() *cobra.Command {
 	var m modelFlags
@@ -73,6 +82,8 @@ labels.`,
 			if err != nil {
 				return err
 			}
+			used, asAsked := engine.ResolvePrecision(opt.Precision, opt.Kernels)
+			a.warnPrecision(opt.Precision, used, asAsked)
 			bad := false
 			for _, file := range args {
 				v, err := verify(c.Context(), file, strings.ToLower(sum), opt)
@@ -98,6 +109,7 @@ labels.`,
 		},
 	}
 	m.register(c, false, true)
+	registerPrecision(c.Flags(), &m.precision)
 	c.Flags().StringVar(&sum, "sha256", "", "the file's SHA-256, or its beginning")
 	return c
 }
@@ -136,7 +148,7 @@ func verify(ctx context.Context, file, sum string, opt *engine.Options) (*verifi
 		v.Golden = "none"
 	case err != nil:
 		return nil, err
-	case !(v.GoldenError <= verifyTolerance):
+	case !(v.GoldenError <= verifyTolerance(model)):
 		v.Golden = "wrong"
 	}
 	if !(v.GoldenError <= math.MaxFloat64) {

@@ -86,6 +86,9 @@ func NewReport() Report {
 	if err != nil {
 		r.Warning = err.Error()
 	}
+	if _, err := BF16Way(); err != nil {
+		r.Warning = strings.TrimPrefix(r.Warning+"; "+err.Error(), "; ")
+	}
 	return r
 }
 

@@ -47,7 +47,7 @@ func (m *Model) layerValues(ctx context.Context, layers []layerRef, pic *transfo
 			return nil, err
 		}
 	}
-	p, err := exec.Compile(&tapped, exec.Options{Impl: m.run.impl, Packs: &m.run.packs})
+	p, err := exec.Compile(&tapped, exec.Options{Impl: m.run.impl, Precision: m.run.precision, Packs: &m.run.packs})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,9 @@ func read(name, dir string, r io.ReaderAt, size int64, opt *Options) (*Model, er
 	if opt.Kernels != "" && cpu.Rung(opt.Kernels) < 0 {
 		return nil, fmt.Errorf("unknown kernels %q: use one of %s", opt.Kernels, strings.Join(cpu.Rungs(), ", "))
 	}
+	if err := exec.Precision(opt.Precision).CheckPrecision(); err != nil {
+		return nil, err
+	}
 	format := weights.Sniff(r, size)
 	switch format {
 	case weights.TFLite, weights.ONNX:

@@ -20,6 +20,9 @@ func Generate(net *arch.Net, opt *Options) (*Model, error) {
 	if opt == nil {
 		opt = &Options{}
 	}
+	if err := exec.Precision(opt.Precision).CheckPrecision(); err != nil {
+		return nil, err
+	}
 	res := net.Options.Resolution
 	g, err := net.Graph(1, res, res)
 	if err != nil {
@@ -61,7 +64,8 @@ func Generate(net *arch.Net, opt *Options) (*Model, error) {
 // Timing is how long a model takes, over many runs.
 type Timing struct {
 	Model      string  `json:"model"`
-	Precision  string  `json:"precision"`
+	Precision  string  `json:"precision"` // asked for
+	Used       string  `json:"used"`      // what it comes to here, as "bf16 by amx"
 	Threads    int     `json:"threads"`
 	Batch      int     `json:"batch"`
 	Resolution int     `json:"resolution"`
@@ -146,7 +150,7 @@ func (m *Model) Measure(ctx context.Context, opt MeasureOptions) (*Timing, error
 		}
 		times = append(times, d)
 	}
-	t := &Timing{Model: m.Info.Name, Precision: "fp32", Threads: m.Threads(), Batch: batch, Resolution: m.Info.H, Runs: len(times)}
+	t := &Timing{Model: m.Info.Name, Precision: string(m.Precision().Asked), Used: m.Precision().String(), Threads: m.Threads(), Batch: batch, Resolution: m.Info.H, Runs: len(times)}
 	t.summarise(times, p.Graph().Cost().MAdds)
 	if opt.Profile {
 		t.profile(p.Steps(), s.Times)
@@ -182,7 +186,7 @@ func (t *Timing) profile(steps []exec.Step, times []time.Duration) {
 // Peak measures, in 10^9 multiply-adds a second, what the kernels reach on as
 // many threads when nothing but arithmetic limits them: a chain of pointwise
 // products of a picture so small that all data stay in the first-level cache.
-func Peak(ctx context.Context, threads int, kernels string) (float64, error) {
+func Peak(ctx context.Context, threads int, kernels, precision string) (float64, error) {
 	var b graph.Builder
 	const side, channels, depth = 8, 64, 24
 	// One picture a thread, so that every thread works on its own data.
@@ -202,7 +206,7 @@ func Peak(ctx context.Context, threads int, kernels string) (float64, error) {
 			n.Value.Data[i] = 1.0 / channels
 		}
 	}
-	p, err := exec.Compile(g, exec.Options{Impl: kernels})
+	p, err := exec.Compile(g, exec.Options{Impl: kernels, Precision: exec.Precision(precision)})
 	if err != nil {
 		return 0, err
 	}

@@ -69,7 +69,10 @@ type Options struct {
 	Threads int
 	// Kernels limits the kernels to a rung, as "ref" or "go".
 	Kernels string
-	Limits  Limits
+	// Precision is the arithmetic of the products: fp32 if empty, or bf16 or
+	// bf16x3, as far as this machine has them.
+	Precision string
+	Limits    Limits
 	// declared holds when Preprocess is the file's own text.
 	declared bool
 }
@@ -92,6 +95,7 @@ func newModel(info Info, opt *Options, build func(batch, h, w int) (*graph.Graph
 	}
 	m.run.build = build
 	m.run.impl = opt.Kernels
+	m.run.precision = exec.Precision(opt.Precision)
 	m.run.pool = exec.NewPool(opt.Threads)
 	return m
 }
@@ -162,6 +166,19 @@ func (m *Model) Embedding() (string, error) {
 		}
 	}
 }
+
+// Precisions are the names of the arithmetics of products.
+func Precisions() []string { return exec.Precisions() }
+
+// ResolvePrecision tells what a precision comes to on this machine with the
+// kernels up to a rung, and whether that is what was asked for.
+func ResolvePrecision(precision, kernels string) (used string, asAsked bool) {
+	u := exec.Precision(precision).Resolve(kernels)
+	return u.String(), !u.FellBack()
+}
+
+// Precision is the arithmetic the model computes in.
+func (m *Model) Precision() exec.Used { return m.run.precision.Resolve(m.run.impl) }
 
 // Threads is the number of goroutines of one run.
 func (m *Model) Threads() int { return m.run.pool.Threads() }

@@ -40,8 +40,10 @@ type runner struct {
 	build func(batch, h, w int) (*graph.Graph, error)
 	name  string // of the model, for messages
 	impl  string
-	pool  *exec.Pool
-	packs exec.Packs
+	// precision is the one asked for.
+	precision exec.Precision
+	pool      *exec.Pool
+	packs     exec.Packs
 
 	folding sync.Mutex
 	folder  pass.Folder
@@ -124,7 +126,7 @@ func (r *runner) compile(s Shape) (*exec.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exec.Compile(g, exec.Options{Impl: r.impl, Packs: &r.packs})
+	return exec.Compile(g, exec.Options{Impl: r.impl, Precision: r.precision, Packs: &r.packs})
 }
 
 // folded gives the inference graph for a shape, with its taps as outputs.

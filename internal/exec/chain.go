@@ -163,7 +163,7 @@ func newChainTask(stages []stage, threads int) *chainTask {
 		st := &stages[i]
 		names = append(names, st.k.Name)
 		s := &st.args.ConvShape
-		if i+1 < n && s.O%conflict == 0 {
+		if i+1 < n && s.O%conflict == 0 && !s.BF16.Y {
 			s.YPixel = s.O + align
 			next := &stages[i+1].args.ConvShape
 			next.XPixel = s.YPixel

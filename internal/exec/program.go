@@ -17,6 +17,9 @@ type Options struct {
 	Impl string
 	// Packs shares packed weights with other programs of the same model.
 	Packs *Packs
+	// Precision is the arithmetic of the products, as far as this machine has
+	// it: see Precision.Resolve.
+	Precision Precision
 	// chains is the least size in bytes of a value inside of a chain, -1 for
 	// no chains; 0 is the default.
 	chains int
@@ -110,7 +113,9 @@ type Program struct {
 	packed, ahead map[graph.ID][]float32
 	kernels       map[graph.ID]string // of the convolutions
 	// pixels is the distance of pixels of the values laid out with gaps.
-	pixels map[graph.ID]int
+	pixels  map[graph.ID]int
+	used    Used
+	numbers numbers
 }
 
 type stepInfo struct {
@@ -136,6 +141,12 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	if opt.Impl != "" && cpu.Rung(opt.Impl) < 0 {
 		return nil, fmt.Errorf("unknown kernels %q: use one of %s", opt.Impl, strings.Join(cpu.Rungs(), ", "))
 	}
+	if err := opt.Precision.CheckPrecision(); err != nil {
+		return nil, err
+	}
+	used := opt.Precision.Resolve(opt.Impl)
+	opt.Impl = used.limit(opt.Impl)
+	nums := findNumbers(g, opt.Impl, used.Precision)
 	least := opt.chains
 	if least == 0 {
 		least = chainBytes
@@ -148,6 +159,7 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 		}
 	}
 	pixels := pixelStrides(g, opt.Impl, chains)
+	nums.strides(g, pixels)
 	plan, err := newPlan(g, maxElems, chains, pixels)
 	if err != nil {
 		return nil, err
@@ -156,7 +168,7 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	if packs == nil {
 		packs = &Packs{}
 	}
-	p := &Program{g: g, plan: plan, pixels: pixels, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32), kernels: make(map[graph.ID]string)}
+	p := &Program{g: g, used: used, numbers: nums, plan: plan, pixels: pixels, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32), kernels: make(map[graph.ID]string)}
 	var wishes []packWish
 	var convs []graph.ID
 	for i := range g.Nodes {
@@ -201,7 +213,7 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 			if args == nil {
 				continue
 			}
-			t := newTask(args, opt.Impl)
+			t := newTask(p.adapt(id, args), opt.Impl)
 			p.scratch = max(p.scratch, t.Scratch())
 			info.kernel = t.name()
 		}
@@ -277,6 +289,8 @@ func newTask(args any, impl string) namedTask {
 		return newOpTask(a, kernel.SelectBinary(a, impl))
 	case *kernel.GlobalAvgPool:
 		return newOpTask(a, kernel.SelectGlobalAvgPool(a, impl))
+	case *kernel.GlobalAvgPoolBF16:
+		return newOpTask(a, kernel.SelectGlobalAvgPoolBF16(a, impl))
 	case *kernel.Pool:
 		return newOpTask(a, kernel.SelectPool(a, impl))
 	case *kernel.Softmax:

@@ -53,7 +53,7 @@ func (p *Program) NewSession(pool *Pool) (*Session, error) {
 			s.steps = append(s.steps, newConvTask(c, k))
 			continue
 		}
-		s.steps = append(s.steps, newTask(args, p.impl))
+		s.steps = append(s.steps, newTask(p.adapt(info.id, args), p.impl))
 	}
 	return s, nil
 }

@@ -65,4 +65,5 @@ func (p *Program) layOut(id graph.ID, s *kernel.ConvShape) {
 	if n := p.pixels[id]; n != 0 {
 		s.YPixel = n
 	}
+	s.BF16 = p.numbers.forms[id]
 }
