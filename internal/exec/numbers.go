@@ -14,8 +14,13 @@ type numbers struct {
 
 // leastPixels is the outputs of a picture from which products are split in
 // three: below, the weights' way from memory is all there is, and their parts
-// together are as long as they were.
-const leastPixels = 16
+// together are as long as they were. leastInputs is the inputs of an output
+// from which they are: fewer are a single step of a tile, and the narrow layers
+// at a network's start, where errors grow most, stay exact.
+const (
+	leastPixels = 16
+	leastInputs = 33
+)
 
 // findNumbers decides for the precision used. A value is stored as bfloat16 if
 // the convolution that makes it can write it and all that read it can read
@@ -35,7 +40,7 @@ func findNumbers(g *graph.Graph, impl string, used Precision) (n numbers) {
 			}
 			shapes[id] = s
 			if used == BF16x3 {
-				if form := (kernel.BF16{Parts: 2}); s.OH*s.OW >= leastPixels && hasKernel(s, form, impl) {
+				if form := (kernel.BF16{Parts: 2}); s.OH*s.OW >= leastPixels && s.C >= leastInputs && hasKernel(s, form, impl) {
 					n.forms[id] = form
 				}
 				continue
