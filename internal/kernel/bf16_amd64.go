@@ -35,14 +35,19 @@ func (v *halfISA) gemm(a *halfArgs, n int) {
 		gemmBF16AVX512(a)
 		return
 	}
-	// Whole blocks of 32 rows, then what is left with smaller tiles.
-	if blocks := n &^ 31; blocks > 0 {
+	// Whole blocks of 32 rows, then what is left with smaller tiles. Pointers
+	// move only to rows that exist: one past the end of its memory would point
+	// into another object, which the garbage collector does not forgive.
+	blocks, rest := n&^31, n&31
+	if blocks > 0 {
 		a.rows = blocks
 		a.config = tileConfig(16, 16)
 		gemmBF16AMX(a)
-		a.x, a.y, a.res = moved(a.x, blocks*a.xStride), moved(a.y, blocks*a.yStride), moved(a.res, blocks*a.yStride)
 	}
-	if rest := n & 31; rest > 0 {
+	if rest > 0 {
+		if blocks > 0 {
+			a.x, a.y, a.res = moved(a.x, blocks*a.xStride), moved(a.y, blocks*a.yStride), moved(a.res, blocks*a.yStride)
+		}
 		a.rows = rest
 		a.config = tileConfig(min(rest, 16), max(rest-16, 0))
 		gemmBF16AMX(a)
