@@ -372,8 +372,9 @@ func (f *folder) weights(c *fused, n *graph.Node) (weight, bias *graph.Array, er
 			return nil, nil, fmt.Errorf("node %q (batch_norm): the variance of channel %d is %v: the weights are damaged", bn.Name, o, variance[o])
 		}
 		s := float64(gamma[o]) / math.Sqrt(float64(variance[o])+eps)
-		for i := o * per; i < (o+1)*per; i++ {
-			w.Data[i] = float32(float64(weight.Data[i]) * s)
+		to := w.Data[o*per : (o+1)*per]
+		for i, v := range weight.Data[o*per:][:len(to)] {
+			to[i] = float32(float64(v) * s)
 		}
 		shift := float64(beta[o]) - float64(mean[o])*s
 		if bias != nil {
