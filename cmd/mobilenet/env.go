@@ -15,6 +15,8 @@ import (
 type environment struct {
 	Version string `json:"version"`
 	cpu.Report
+	Rungs []cpu.RungState `json:"rungs"` // every instruction set: used or not, and why
+	Uses  []kernel.Use    `json:"uses"`  // the kernel chosen for each kind of work
 	// Convolutions are the kernels that may be chosen, best first.
 	Convolutions []string          `json:"convolutions"`
 	Build        map[string]string `json:"build"` // settings of the Go tool chain that matter
@@ -26,7 +28,8 @@ func (a *app) env() *cobra.Command {
 		Use:   "env",
 		Short: "Show the machine, the kernels in use and the build",
 		Long: `Show the machine, the kernels in use and the build: what to put into a report of
-a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a broken one.`,
+a problem. Of every instruction set it says whether it is used and why, and of
+every kind of work which kernel does it. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a broken one.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			e := environment{Version: version().Version, Report: cpu.NewReport(), Build: buildSettings()}
@@ -34,9 +37,10 @@ a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a br
 				if err := checkKernels(limit); err != nil {
 					return err
 				}
-				e.Kernels = limit
+				e.LimitTo(limit, "--kernels")
 			}
-			e.Convolutions = convolutions(e.Kernels)
+			e.Rungs, e.Uses = cpu.States(e.Limit, e.LimitBy), kernel.Uses(e.Limit)
+			e.Convolutions = convolutions(e.Limit)
 			if e.Features == nil {
 				e.Features = []string{}
 			}
@@ -45,6 +49,13 @@ a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a br
 			}
 			var b strings.Builder
 			fmt.Fprintf(&b, "%-12s%s\n%s", "version", e.Version, e.Report)
+			for _, r := range e.Rungs {
+				fmt.Fprintf(&b, "  %-10s%-11s%s\n", r.Name, r.State, r.Why)
+			}
+			b.WriteString("uses\n")
+			for _, u := range e.Uses {
+				fmt.Fprintf(&b, "  %-21s%s\n", u.For, u.Kernel)
+			}
 			fmt.Fprintf(&b, "%-12s%s\n", "convolution", strings.Join(e.Convolutions, " "))
 			for _, k := range buildKeys {
 				if v := e.Build[k]; v != "" {
