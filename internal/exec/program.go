@@ -76,29 +76,41 @@ func (p *Packs) get(wishes []packWish) []pack {
 	}
 	slab, off := aligned(total), 0
 	out := make([]pack, len(wishes))
-	var jobs []func()
+	var jobs []packJob
 	for i := range wishes {
 		w := &wishes[i]
 		key := packKey{w.weight, w.k.Name}
 		if _, ok := p.packs[key]; !ok {
 			n := w.k.PackedLen(&w.shape)
 			made := pack{slab, off, slab[off : off+n : off+n]}
-			jobs = append(jobs, func() { w.k.Pack(&w.shape, w.weight.Data, made.data) })
+			jobs = append(jobs, packJob{w, made.data})
 			p.packs[key] = made
 			off += size(w)
 		}
 		out[i] = p.packs[key]
 	}
-	each(jobs, p.Threads)
+	packAll(jobs, p.Threads)
 	return out
 }
 
-// each does the jobs on as many goroutines, the caller's among them.
-func each(jobs []func(), threads int) {
+// packJob is weights to be packed into dst.
+type packJob struct {
+	wish *packWish
+	dst  []float32
+}
+
+// packAll does the jobs on as many goroutines, the caller's among them.
+func packAll(jobs []packJob, threads int) {
 	var next atomic.Int64
 	work := func() {
+		var buf []float32 // for weights that are made on the way
 		for i := next.Add(1) - 1; i < int64(len(jobs)); i = next.Add(1) - 1 {
-			jobs[i]()
+			w := jobs[i].wish
+			values := w.weight.Values(buf)
+			w.k.Pack(&w.shape, values, jobs[i].dst)
+			if w.weight.Data == nil {
+				buf = values
+			}
 		}
 	}
 	var wg sync.WaitGroup
