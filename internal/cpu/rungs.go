@@ -30,7 +30,7 @@ var rungNeeds = map[string]struct {
 	"neon":   {"arm64", []string{"asimd"}},
 	"avx2":   {"amd64", []string{"avx2", "fma"}},
 	"avx512": {"amd64", []string{"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"}},
-	"amx":    {"amd64", []string{"amx-tile", "amx-bf16"}},
+	"amx":    {"amd64", []string{"avx512bf16", "amx-tile", "amx-bf16"}},
 }
 
 // States tells of every rung what becomes of it below a limit. from names what

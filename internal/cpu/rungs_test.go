@@ -16,7 +16,7 @@ func TestStates(t *testing.T) {
 	}{
 		"all": {"amx", "", "amd64", zen4, []string{"ref", "go", "avx2", "avx512"}, false,
 			"ref:available go:available neon:missing avx2:available avx512:used amx:missing",
-			map[string]string{"neon": "for arm64", "amx": "lacks amx-tile amx-bf16", "avx512": "found avx2 fma avx512f"}},
+			map[string]string{"neon": "for arm64", "amx": "lacks avx512bf16 amx-tile amx-bf16", "avx512": "found avx2 fma avx512f"}},
 		"toggle": {"avx2", KernelsEnv, "amd64", zen4, []string{"ref", "go", "avx2", "avx512"}, false,
 			"ref:available go:available neon:missing avx2:used avx512:off amx:missing",
 			map[string]string{"avx512": "above the limit avx2 of MOBILENET_KERNELS"}},
