@@ -10,6 +10,7 @@ package mobilenet
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
@@ -158,6 +159,17 @@ func newClassifier(m *engine.Model, o Options) (*Classifier, error) {
 	c.pipelines.Put(p)
 	return c, nil
 }
+
+// Start is the time that making a model ready has taken. A picture or a
+// feature that needs a further program of the network adds to it.
+type Start struct {
+	Load time.Duration // reading the file
+	Bind time.Duration // finding out what it is, making the graph, folding
+	Pack time.Duration // choosing kernels, packing weights
+}
+
+// Started tells what making the model ready has taken so far.
+func (c *Classifier) Started() Start { return Start(c.m.Started()) }
 
 // Close frees the classifier's worker goroutines. It may be called while
 // others classify; what is used afterwards works on one goroutine.

@@ -15,6 +15,7 @@ import (
 	"github.com/mobilenet-go/mobilenet"
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/eval"
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/format/npy"
 	"github.com/mobilenet-go/mobilenet/internal/testkit"
 	"github.com/mobilenet-go/mobilenet/weights"
@@ -171,44 +172,65 @@ func goldenRows(t *testing.T, name string) map[int][]float32 {
 	return out
 }
 
+// rungs lists the kernels of this machine that real checkpoints are run with:
+// the fastest first, the reference last.
+func rungs() []string {
+	out := slices.Clone(cpu.Present())
+	slices.Reverse(out)
+	return out
+}
+
 // TestGoldenCrops runs the real checkpoints on the exact network inputs of
-// the golden runs, so that neither JPEG decoding nor resizing takes part.
+// the golden runs, so that neither JPEG decoding nor resizing takes part, by
+// every instruction set. The reference kernels are slow and run a few crops.
 func TestGoldenCrops(t *testing.T) {
 	crops := readLabels(t, filepath.Join(testkit.Data(t), "images/imagenet-crops224-png/labels.csv"))
 	if len(crops) != 50 {
 		t.Fatalf("%d crops, want 50", len(crops))
 	}
 	for _, p := range publishedModels {
-		t.Run(p.file, func(t *testing.T) {
-			golden := goldenRows(t, p.golden)
-			c := p.open(t, func(o *mobilenet.Options) { o.CropInput = true })
-			worst, agree := 0.0, 0
-			classifyAll(t, c, crops, func(i int, r mobilenet.Result) {
-				want := golden[crops[i].class]
-				if len(want) != len(r.Scores) {
-					t.Fatalf("%d scores, the golden run has %d", len(r.Scores), len(want))
-				}
-				for j, w := range want {
-					worst = max(worst, math.Abs(float64(r.Scores[j])-float64(w)))
-				}
-				if slices.Index(r.Scores, slices.Max(r.Scores)) == slices.Index(want, slices.Max(want)) {
-					agree++
-				}
-			})
-			t.Logf("largest difference %.3g, top-1 equal on %d of 50", worst, agree)
-			if !(worst <= p.bound) {
-				t.Errorf("largest difference %g, bound %g", worst, p.bound)
+		for i, rung := range rungs() {
+			if testing.Short() && i > 0 {
+				break
 			}
-			if agree != 50 {
-				t.Errorf("top-1 equal on %d of 50", agree)
+			crops := crops
+			if rung == "ref" {
+				crops = crops[:2]
 			}
-		})
+			t.Run(p.file+"/"+rung, func(t *testing.T) { goldenCrops(t, p, rung, crops) })
+		}
+	}
+}
+
+func goldenCrops(t *testing.T, p published, rung string, crops []labelled) {
+	golden := goldenRows(t, p.golden)
+	c := p.open(t, func(o *mobilenet.Options) { o.CropInput, o.Kernels = true, rung })
+	worst, agree := 0.0, 0
+	classifyAll(t, c, crops, func(i int, r mobilenet.Result) {
+		want := golden[crops[i].class]
+		if len(want) != len(r.Scores) {
+			t.Fatalf("%d scores, the golden run has %d", len(r.Scores), len(want))
+		}
+		for j, w := range want {
+			worst = max(worst, math.Abs(float64(r.Scores[j])-float64(w)))
+		}
+		if slices.Index(r.Scores, slices.Max(r.Scores)) == slices.Index(want, slices.Max(want)) {
+			agree++
+		}
+	})
+	t.Logf("largest difference %.3g, top-1 equal on %d of %d", worst, agree, len(crops))
+	if !(worst <= p.bound) {
+		t.Errorf("largest difference %g, bound %g", worst, p.bound)
+	}
+	if agree != len(crops) {
+		t.Errorf("top-1 equal on %d of %d", agree, len(crops))
 	}
 }
 
 // TestGoldenPhotos runs the whole pipeline, from the JPEG files, and compares
 // the accuracy with the golden run's on the same photos: equal, since decoding
-// and resizing are exact.
+// and resizing are exact. Every instruction set runs all of it, but for
+// the reference, which would take hours.
 func TestGoldenPhotos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("500 photos take a minute: run without -short")
@@ -219,26 +241,31 @@ func TestGoldenPhotos(t *testing.T) {
 		t.Fatalf("%d photos, want 500", len(photos))
 	}
 	for _, p := range publishedModels {
-		t.Run(p.file, func(t *testing.T) {
-			want, ok := accuracy[p.accuracy]
-			if !ok {
-				t.Fatalf("accuracy.json has no %s", p.accuracy)
+		want, ok := accuracy[p.accuracy]
+		if !ok {
+			t.Fatalf("accuracy.json has no %s", p.accuracy)
+		}
+		for _, rung := range rungs() {
+			if rung == "ref" {
+				continue // hours
 			}
-			c := p.open(t, nil)
-			var got eval.TopK
-			classifyAll(t, c, photos, func(i int, r mobilenet.Result) {
-				got.Add(r.Scores[len(r.Scores)-1000:], photos[i].class)
-			})
-			t.Logf("top-1 %.3f (golden %.3f), top-5 %.3f (golden %.3f), recipe %s", got.Top1(), want.Top1, got.Top5(), want.Top5, c.Info().Recipe)
-			for _, k := range []struct {
-				name      string
-				got, want float64
-			}{{"top-1", got.Top1(), want.Top1}, {"top-5", got.Top5(), want.Top5}} {
-				if d := math.Abs(k.got-k.want) * 500; d > 0.01 {
-					t.Errorf("%s is %.3f, golden %.3f: %.0f photos apart", k.name, k.got, k.want, d)
+			t.Run(p.file+"/"+rung, func(t *testing.T) {
+				c := p.open(t, func(o *mobilenet.Options) { o.Kernels = rung })
+				var got eval.TopK
+				classifyAll(t, c, photos, func(i int, r mobilenet.Result) {
+					got.Add(r.Scores[len(r.Scores)-1000:], photos[i].class)
+				})
+				t.Logf("top-1 %.3f (golden %.3f), top-5 %.3f (golden %.3f), recipe %s", got.Top1(), want.Top1, got.Top5(), want.Top5, c.Info().Recipe)
+				for _, k := range []struct {
+					name      string
+					got, want float64
+				}{{"top-1", got.Top1(), want.Top1}, {"top-5", got.Top5(), want.Top5}} {
+					if d := math.Abs(k.got-k.want) * 500; d > 0.01 {
+						t.Errorf("%s is %.3f, golden %.3f: %.0f photos apart", k.name, k.got, k.want, d)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

@@ -1,54 +1,123 @@
-// The program beside ONNX Runtime, in alternation, in one run.
+// The program beside ONNX Runtime, and beside PyTorch and OpenCV where they are
+// installed, in alternation, in one run.
 //
 //   npm install --ignore-scripts onnxruntime-node
-//   node bench/vs_onnxruntime.mjs [--threads 1] [--pairs 7] [--runs 100] MOBILENET MODEL.onnx...
+//   node bench/vs_onnxruntime.mjs [--threads 1,2] [--batch 1] [--precision fp32]
+//       [--pairs 7] [--runs 100] [--json FILE] [--peers DIR] [--python PROGRAM]
+//       [--engines onnxruntime,pytorch,opencv] MOBILENET MODEL.onnx...
 //
-// MOBILENET is the built command. For each model the two take turns; a line
-// gives the minimum and median of both and the ratio pair by pair.
+// MOBILENET is the built command. For each model the engines take turns; a line
+// gives the minimum and median of each, and the ratio pair by pair, ours to
+// theirs. --precision is ours alone (fp32,bf16,...): the peers run the file as
+// it is. bench/README.md says how to install the peers, and what --json records.
 import { execFileSync } from 'node:child_process';
-import { createRequire } from 'node:module';
 import path from 'node:path';
-import process from 'node:process';
+import { Peer, fail, loadORT, machine, median, numbers, options, round, save, sleep } from './lib.mjs';
 
-const ort = createRequire(path.join(process.cwd(), 'here.js'))('onnxruntime-node');
-const options = { threads: 1, pairs: 7, runs: 100 };
-const rest = [];
-for (let i = 2; i < process.argv.length; i++) {
-  const name = process.argv[i].replace(/^--/, '');
-  if (process.argv[i].startsWith('--') && name in options) options[name] = Number(process.argv[++i]);
-  else rest.push(process.argv[i]);
-}
-const [binary, ...models] = rest;
-if (!models.length) {
-  console.error('usage: vs_onnxruntime.mjs [--threads N] [--pairs N] [--runs N] MOBILENET MODEL.onnx...');
-  process.exit(2);
-}
+const usage = 'usage: vs_onnxruntime.mjs [--threads N,...] [--batch N,...] [--precision P,...] [--pairs N] [--runs N] [--json FILE] [--peers DIR] [--python PROGRAM] [--engines LIST] MOBILENET MODEL.onnx...';
+const opt = { threads: '1', batch: '1', precision: 'fp32', pairs: 7, runs: 100, json: '', peers: '.', python: 'python3', engines: 'onnxruntime,pytorch,opencv' };
+const [binary, ...models] = options(opt, usage);
+if (!models.length) fail(usage);
+const wanted = opt.engines.split(',').filter(Boolean);
+for (const name of wanted) if (!['onnxruntime', 'pytorch', 'opencv'].includes(name)) fail(`--engines ${name}: use onnxruntime, pytorch and opencv`);
+const network = (file) => path.basename(file).replace(/[-_.].*$/, '').toLowerCase();
 
-const middle = (xs) => [...xs].sort((a, b) => a - b)[xs.length >> 1];
-
-function ours(model) {
-  const out = execFileSync(binary, ['bench', '--weights', model, '--json', '--threads', String(options.threads), '--runs', String(options.runs), '--time', '1ms'], { stdio: ['ignore', 'pipe', 'ignore'] });
-  const t = JSON.parse(out);
+function ours(model, precision, threads, batch) {
+  const args = ['bench', '--weights', model, '--json', '--threads', String(threads), '--batch', String(batch), '--runs', String(opt.runs), '--time', '1ms', '--precision', precision];
+  const t = JSON.parse(execFileSync(binary, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }));
   return { min: t.min_ms, median: t.median_ms };
 }
 
-async function theirs(session, feed) {
-  const times = [];
-  for (let i = -10; i < options.runs; i++) {
-    const start = performance.now();
-    await session.run(feed);
-    if (i >= 0) times.push(performance.now() - start);
+const skipped = new Map();
+const skip = (engine, why) => {
+  if (skipped.get(engine) !== why) console.error(`skipped ${engine}: ${why}`);
+  skipped.set(engine, why);
+};
+const versions = {};
+
+// theirs starts the peers of a model: a list of { name, turn, stop }.
+async function theirs(model, threads, batch) {
+  const engines = [];
+  if (wanted.includes('onnxruntime')) {
+    const { ort, version, missing } = loadORT(opt.peers);
+    try {
+      if (missing) throw new Error(missing);
+      const session = await ort.InferenceSession.create(model, { intraOpNumThreads: threads, interOpNumThreads: 1, graphOptimizationLevel: 'all' });
+      const picture = new ort.Tensor('float32', Float32Array.from({ length: batch * 3 * 224 * 224 }, (_, i) => Math.sin(i)), [batch, 3, 224, 224]);
+      const feed = { [session.inputNames[0]]: picture };
+      await session.run(feed);
+      versions.onnxruntime = version;
+      engines.push({
+        name: 'onnxruntime',
+        async turn() {
+          const times = [];
+          for (let i = -10; i < opt.runs; i++) {
+            const start = performance.now();
+            await session.run(feed);
+            if (i >= 0) times.push(performance.now() - start);
+          }
+          return { min: Math.min(...times), median: median(times) };
+        },
+        stop: () => session.release?.(),
+      });
+    } catch (err) {
+      skip('onnxruntime', String(err.message).split('\n')[0]);
+    }
   }
-  return { min: Math.min(...times), median: middle(times) };
+  for (const [name, script, what] of [['pytorch', 'pytorch.py', network(model)], ['opencv', 'opencv.py', model]]) {
+    if (!wanted.includes(name)) continue;
+    const peer = await Peer.start(opt.python, script, [what, String(threads), String(batch)]);
+    if (peer.missing) { skip(name, peer.missing); continue; }
+    versions[name] = peer.version;
+    engines.push({ name, mode: peer.mode, turn: () => peer.ask({ runs: opt.runs }), stop: () => peer.stop() });
+  }
+  return engines;
 }
 
+const results = [];
+const described = machine(binary);
 for (const model of models) {
-  const session = await ort.InferenceSession.create(model, { intraOpNumThreads: options.threads, interOpNumThreads: 1, graphOptimizationLevel: 'all' });
-  const picture = new ort.Tensor('float32', Float32Array.from({ length: 3 * 224 * 224 }, (_, i) => Math.sin(i)), [1, 3, 224, 224]);
-  const feed = { [session.inputNames[0]]: picture };
-  const pairs = [];
-  for (let i = 0; i < options.pairs; i++) pairs.push([ours(model), await theirs(session, feed)]);
-  const ms = (k, f) => middle(pairs.map((p) => p[k][f])).toFixed(2);
-  const ratio = (f) => middle(pairs.map(([a, b]) => a[f] / b[f])).toFixed(2);
-  console.log(`${path.basename(model)}, ${options.threads} threads: ours min ${ms(0, 'min')} median ${ms(0, 'median')} ms, ONNX Runtime min ${ms(1, 'min')} median ${ms(1, 'median')} ms, ratio of minimums ${ratio('min')}, of medians ${ratio('median')} (${options.pairs} pairs of ${options.runs} runs)`);
+  for (const threads of numbers('--threads', opt.threads)) {
+    for (const batch of numbers('--batch', opt.batch)) {
+      const own = opt.precision.split(',').map((precision) => ({ name: 'mobilenet', precision, turn: async () => ours(model, precision, threads, batch) }));
+      const peers = await theirs(model, threads, batch);
+      const times = new Map([...own, ...peers].map((e) => [e, []]));
+      for (let i = 0; i < opt.pairs; i++) {
+        for (const [engine, list] of times) {
+          await sleep(30); // workers of the one before fall asleep
+          const t = await engine.turn();
+          if (t.missing) throw new Error(`${engine.name}: ${t.missing}`);
+          list.push(t);
+        }
+      }
+      for (const p of peers) p.stop();
+      const common = { network: network(model), model: path.basename(model), threads, batch };
+      for (const [engine, list] of times) {
+        results.push({
+          ...common, engine: engine.name, precision: engine.precision ?? 'fp32', mode: engine.mode,
+          min_ms: round(Math.min(...list.map((t) => t.min))), median_ms: round(median(list.map((t) => t.median))),
+        });
+      }
+      const say = (name, list) => `${name} min ${Math.min(...list.map((t) => t.min)).toFixed(2)} median ${median(list.map((t) => t.median)).toFixed(2)} ms`;
+      for (const o of own) {
+        const parts = [`ours ${say(o.precision, times.get(o))}`];
+        for (const p of peers) {
+          const ratio = (f) => median(times.get(o).map((t, i) => t[f] / times.get(p)[i][f]));
+          const r = { min: ratio('min'), median: ratio('median') };
+          const entry = results.find((e) => e.engine === 'mobilenet' && e.precision === o.precision && e.model === common.model && e.threads === threads && e.batch === batch);
+          (entry.ratios ??= {})[p.name] = { min: round(r.min), median: round(r.median) };
+          parts.push(`${say(p.name, times.get(p))}, ratio of minimums ${r.min.toFixed(2)}, of medians ${r.median.toFixed(2)}`);
+        }
+        console.log(`${common.model}, ${threads} threads, batch ${batch}: ${parts.join('; ')} (${opt.pairs} pairs of ${opt.runs} runs)`);
+      }
+    }
+  }
 }
+if (opt.json) {
+  save(opt.json, {
+    schema: 'mobilenet.side-by-side/1', date: new Date().toISOString().slice(0, 10), machine: described,
+    versions: { mobilenet: described.env.version, go: described.env.go, node: process.version, ...versions },
+    settings: { pairs: opt.pairs, runs: opt.runs, resolution: 224 }, skipped: Object.fromEntries(skipped), results,
+  });
+}
+process.exit(0);

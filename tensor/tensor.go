@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"unsafe"
 )
 
 // Tensor is a dense array in row-major order. Data is little-endian and has
@@ -53,8 +54,34 @@ func (t *Tensor) Len() int { return t.Shape.Len() }
 // Float32s converts every element to float32, rounding to nearest even. It
 // works for every element type.
 func (t *Tensor) Float32s() ([]float32, error) {
-	return convert[float32](t)
+	if t.DType != F32 || !littleEndian {
+		return convert[float32](t)
+	}
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
+	out := make([]float32, len(t.Data)/4)
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(out))), 4*len(out)), t.Data)
+	return out, nil
 }
+
+// ViewFloat32s is Float32s without a copy where there can be one: float32s in
+// this machine's byte order at an address that is a multiple of their size. The
+// result may share t's data, so both are to be treated as read-only.
+func (t *Tensor) ViewFloat32s() ([]float32, error) {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
+	p := unsafe.SliceData(t.Data)
+	if t.DType != F32 || !littleEndian || uintptr(unsafe.Pointer(p))%4 != 0 {
+		return t.Float32s()
+	}
+	n := len(t.Data) / 4
+	return unsafe.Slice((*float32)(unsafe.Pointer(p)), n)[:n:n], nil
+}
+
+// littleEndian tells the byte order of this machine.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // Float64s converts every element to float64.
 func (t *Tensor) Float64s() ([]float64, error) {

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/spf13/cobra"
+
+	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/engine"
+	"github.com/mobilenet-go/mobilenet/internal/hub"
 )
 
 func (a *app) bench() *cobra.Command {
@@ -22,7 +26,8 @@ func (a *app) bench() *cobra.Command {
 		Long: `Measure how long networks take for a batch of pictures: the minimum, the median
 and the slow tail over many runs, the rate in pictures and multiply-adds a
 second, and its share of what these threads reach when nothing but arithmetic
-limits them. Networks run on generated weights; --weights measures a file.`,
+limits them. Networks run on generated weights, published names on their own if
+they were pulled; --weights measures a file. Nothing is ever downloaded.`,
 		Example: `  mobilenet bench
   mobilenet bench --model v3_large --threads 1 --profile
   mobilenet bench --weights model.onnx --json`,
@@ -44,6 +49,9 @@ limits them. Networks run on generated weights; --weights measures a file.`,
 			case weights != "" && len(models) > 0:
 				return usagef("--weights measures a file, --model a network on generated weights: give one of them")
 			}
+			if weights != "" && n.Options != (arch.Options{Resolution: n.Resolution}) {
+				return usagef("--weights measures what the file holds: of the network's flags only --resolution goes with it")
+			}
 			if weights == "" && len(models) == 0 {
 				models = []string{"mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"}
 			}
@@ -54,12 +62,23 @@ limits them. Networks run on generated weights; --weights measures a file.`,
 				if err != nil {
 					return err
 				}
-				open = append(open, func() (*engine.Model, error) { return engine.Generate(net, opt) })
+				file, err := localFile(name)
+				if err != nil {
+					return err
+				}
+				open = append(open, func() (*engine.Model, error) {
+					if file == "" {
+						return engine.Generate(net, opt)
+					}
+					own := *opt
+					own.Net = net
+					return engine.Open(file, &own)
+				})
 			}
 			if weights != "" {
 				open = append(open, func() (*engine.Model, error) { return engine.Open(weights, opt) })
 			}
-			return a.measureAll(c, open, engine.MeasureOptions{Batch: batch, MinRuns: runs, MinTime: atLeast, Profile: profile}, kernels, precision)
+			return a.measureAll(c, open, engine.MeasureOptions{Batch: batch, Resolution: n.Resolution, MinRuns: runs, MinTime: atLeast, Profile: profile}, kernels, precision)
 		},
 	}
 	n.register(c.Flags())
@@ -110,11 +129,43 @@ func (a *app) measureAll(c *cobra.Command, open []func() (*engine.Model, error),
 		if err := a.print(text); err != nil {
 			return err
 		}
-		if t.MedianMS > 1.15*t.MinMS {
-			a.say("note: %s: the median is %.0f %% above the minimum: the machine is busy, compare ratios from one run", t.Model, 100*(t.MedianMS/t.MinMS-1))
-		}
+		a.say("%s", noiseReport(t))
 	}
 	return nil
+}
+
+// noiseReport says how far the runs of a measurement are apart, and whether others
+// used the processors meanwhile.
+func noiseReport(t *engine.Timing) string {
+	above := func(ms float64) float64 { return 100 * (ms/t.MinMS - 1) }
+	s := fmt.Sprintf("noise: %s: median %.0f %%, 90 %% of %d runs at most %.0f %% above the minimum", t.Model, above(t.MedianMS), t.Runs, above(t.P90MS))
+	switch {
+	case t.Others >= 0.1:
+		s += fmt.Sprintf("; the machine is busy: others used %.1f processors, compare ratios from one run", t.Others)
+	case above(t.MedianMS) > 15:
+		s += "; the machine is not quiet: compare ratios from one run"
+	case t.Others >= 0:
+		s += "; the machine was quiet"
+	}
+	return s
+}
+
+// localFile is the file of a published network's weights, if --model names one and
+// they are on this machine; empty otherwise.
+func localFile(name string) (string, error) {
+	e := published(name)
+	if e == nil {
+		return "", nil
+	}
+	client, err := newHub()
+	if err != nil {
+		return "", err
+	}
+	file, err := client.Lookup(e)
+	if missing := new(hub.NotCachedError); errors.As(err, &missing) {
+		return "", nil
+	}
+	return file, err
 }
 
 func profileTable(t *engine.Timing) string {

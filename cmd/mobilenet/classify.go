@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,10 +24,26 @@ type classified struct {
 	Coverage float64 `json:"coverage,omitempty"`
 }
 
+// timing is where the time went, in milliseconds. What the process spends once
+// stands in every line; docs/timing.md says what each part is.
 type timing struct {
+	Load       float64 `json:"load_ms"`
+	Bind       float64 `json:"bind_ms"`
+	Pack       float64 `json:"pack_ms"`
 	Decode     float64 `json:"decode_ms"`
 	Preprocess float64 `json:"preprocess_ms"`
 	Infer      float64 `json:"infer_ms"`
+	Total      float64 `json:"total_ms"` // since the command began
+}
+
+func (a *app) timing(model *mobilenet.Classifier, t mobilenet.Timing) timing {
+	s := model.Started()
+	return timing{ms(s.Load), ms(s.Bind), ms(s.Pack), ms(t.Decode), ms(t.Preprocess), ms(t.Infer), ms(time.Since(a.begin))}
+}
+
+func (t timing) String() string {
+	return fmt.Sprintf("  load %.1f, bind %.1f, pack %.1f, decode %.1f, preprocess %.1f, infer %.1f, in all %.1f ms\n",
+		t.Load, t.Bind, t.Pack, t.Decode, t.Preprocess, t.Infer, t.Total)
 }
 
 // failed is the line of JSON for a picture that could not be classified.
@@ -41,6 +58,7 @@ func (a *app) classify() *cobra.Command {
 	var threshold float32
 	var features []string
 	var dir string
+	var times bool
 	c := &cobra.Command{
 		Use:   "classify --weights FILE IMAGE...",
 		Short: "Say what pictures show",
@@ -80,7 +98,7 @@ does not stop the rest; the exit code is then 1.`,
 			if len(features) > 0 {
 				return a.features(c.Context(), model, features, dir, args)
 			}
-			return a.classifyAll(c.Context(), model, args)
+			return a.classifyAll(c.Context(), model, args, times)
 		},
 	}
 	m.register(c, true, true)
@@ -88,6 +106,7 @@ does not stop the rest; the exit code is then 1.`,
 	c.Flags().IntVar(&top, "top", 5, "classes to print for a picture")
 	c.Flags().Float32Var(&threshold, "threshold", 0, "leave out classes with a lower probability")
 	c.Flags().StringSliceVar(&features, "features", nil, "instead of classes, values inside the network: embedding, or names as blocks.12.expand.act,pool")
+	c.Flags().BoolVar(&times, "timing", false, "show where the time went (--json always does)")
 	c.Flags().StringVar(&dir, "features-out", "", "write the features to this folder, as NumPy files")
 	return c
 }
@@ -101,7 +120,7 @@ func lastIndex(list []string, s string) int {
 	return -1
 }
 
-func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, args []string) error {
+func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, args []string, times bool) error {
 	pics := a.pictures(args)
 	bars := a.progress(len(pics), "classifying")
 	defer bars.finish()
@@ -118,10 +137,14 @@ func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, args
 			err = a.failed(r.Name, r.Err)
 		case a.json:
 			var ok bool
-			ok, err = a.answer(classified{r.Name, r.Predictions, recipe, used, timing{ms(r.Timing.Decode), ms(r.Timing.Preprocess), ms(r.Timing.Infer)}, held(r)}, failureOf(r.Name))
+			ok, err = a.answer(classified{r.Name, r.Predictions, recipe, used, a.timing(model, r.Timing), held(r)}, failureOf(r.Name))
 			bad = bad || !ok
 		default:
-			err = a.print(human(a.stdout, r))
+			text := human(a.stdout, r)
+			if times {
+				text += a.timing(model, r.Timing).String()
+			}
+			err = a.print(text)
 		}
 		if err != nil {
 			return err

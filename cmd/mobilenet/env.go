@@ -15,6 +15,8 @@ import (
 type environment struct {
 	Version string `json:"version"`
 	cpu.Report
+	Rungs []cpu.RungState `json:"rungs"` // every instruction set: used or not, and why
+	Uses  []kernel.Use    `json:"uses"`  // the kernel chosen for each kind of work
 	// Convolutions are the kernels that may be chosen, best first.
 	Convolutions []string `json:"convolutions"`
 	// Precisions tells what each precision comes to here, and why.
@@ -28,7 +30,8 @@ func (a *app) env() *cobra.Command {
 		Use:   "env",
 		Short: "Show the machine, the kernels in use and the build",
 		Long: `Show the machine, the kernels in use and the build: what to put into a report of
-a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a broken one;
+a problem. Of every instruction set it says whether it is used and why, and of
+every kind of work which kernel does it. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a broken one;
 ` + cpu.BF16Env + `=amx|avx512|off decides what multiplies bfloat16.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -37,10 +40,11 @@ a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a br
 				if err := checkKernels(limit); err != nil {
 					return err
 				}
-				e.Kernels = limit
+				e.LimitTo(limit, "--kernels")
 			}
-			e.Convolutions = convolutions(e.Kernels)
-			e.Precisions = precisions(e.Kernels)
+			e.Rungs, e.Uses = cpu.States(e.Limit, e.LimitBy), kernel.Uses(e.Limit)
+			e.Convolutions = convolutions(e.Limit)
+			e.Precisions = precisions(e.Limit)
 			if e.Features == nil {
 				e.Features = []string{}
 			}
@@ -49,6 +53,13 @@ a problem. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a br
 			}
 			var b strings.Builder
 			fmt.Fprintf(&b, "%-12s%s\n%s", "version", e.Version, e.Report)
+			for _, r := range e.Rungs {
+				fmt.Fprintf(&b, "  %-10s%-11s%s\n", r.Name, r.State, r.Why)
+			}
+			b.WriteString("uses\n")
+			for _, u := range e.Uses {
+				fmt.Fprintf(&b, "  %-21s%s\n", u.For, u.Kernel)
+			}
 			fmt.Fprintf(&b, "%-12s%s\n", "convolution", strings.Join(e.Convolutions, " "))
 			for _, p := range e.Precisions {
 				fmt.Fprintf(&b, "%-12s%s\n", p.Precision, p.Used)

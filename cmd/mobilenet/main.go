@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -35,6 +36,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	json           bool
+	begin          time.Time // of the command
 }
 
 // usageError is a mistake in the command line: exit code 2.
@@ -52,7 +54,7 @@ var errReported = errors.New("reported")
 
 // run is the program without its process: arguments in, exit code out.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, begin: time.Now()}
 	root := a.root()
 	root.SetArgs(append([]string{}, args...))
 	root.SetIn(stdin)

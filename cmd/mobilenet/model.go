@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -191,7 +192,13 @@ func (m *modelFlags) open(change func(*mobilenet.Options)) (*mobilenet.Classifie
 	if change != nil {
 		change(opt)
 	}
-	return mobilenet.Open(m.weights, opt)
+	c, err := mobilenet.Open(m.weights, opt)
+	if err == nil && c.Info().Format != weights.Safetensors.String() {
+		// Reading the other formats leaves a second copy of the file behind:
+		// it goes back to the system before packing takes as much again.
+		debug.FreeOSMemory()
+	}
+	return c, err
 }
 
 // note tells a person what was assumed about a model.

@@ -65,13 +65,15 @@ type Report struct {
 	OS       string   `json:"os"`
 	Arch     string   `json:"arch"`
 	Go       string   `json:"go"`
-	CPUs     int      `json:"cpus"`            // logical processors the process may run on
-	Procs    int      `json:"gomaxprocs"`      // Go's own limit
-	Quota    float64  `json:"quota,omitempty"` // processors granted by the cgroup; 0 where unlimited or unknown
-	Threads  int      `json:"threads"`         // workers used
-	Features []string `json:"features"`        // vector instructions found
+	CPUs     int      `json:"cpus"`       // logical processors the process may run on
+	Procs    int      `json:"gomaxprocs"` // Go's own limit
+	Quota    float64  `json:"quota"`      // processors granted by the cgroup; 0 where unlimited or unknown
+	Threads  int      `json:"threads"`    // workers used
+	Features []string `json:"features"`   // vector instructions found
 	PureGo   bool     `json:"purego"`
-	Kernels  string   `json:"kernels"`           // fastest rung allowed
+	Kernels  string   `json:"kernels"`           // fastest rung in use
+	Limit    string   `json:"limit"`             // fastest rung allowed
+	LimitBy  string   `json:"limit_by"`          // what set the limit; empty if nothing did
 	Warning  string   `json:"warning,omitempty"` // a toggle that was not understood
 }
 
@@ -81,15 +83,28 @@ func NewReport() Report {
 	r := Report{
 		OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(),
 		CPUs: runtime.NumCPU(), Procs: runtime.GOMAXPROCS(0), Quota: Quota(), Threads: Threads(),
-		Features: Features(), PureGo: pureGo, Kernels: limit,
+		Features: Features(), PureGo: pureGo,
 	}
-	if err != nil {
+	by := ""
+	switch name := os.Getenv(KernelsEnv); {
+	case err != nil:
 		r.Warning = err.Error()
+	case strings.EqualFold(strings.TrimSpace(name), limit):
+		by = KernelsEnv
+	case pureGo:
+		by = "the tag purego"
 	}
 	if _, err := BF16Way(); err != nil {
 		r.Warning = strings.TrimPrefix(r.Warning+"; "+err.Error(), "; ")
 	}
+	r.LimitTo(limit, by)
 	return r
+}
+
+// LimitTo sets the limit of the report, and with it what is used.
+func (r *Report) LimitTo(limit, by string) {
+	r.Limit, r.LimitBy = limit, by
+	r.Kernels = UsedRung(States(limit, by))
 }
 
 // String is the report in lines of name and value.
@@ -106,6 +121,9 @@ func (r Report) String() string {
 	line("features", strings.Join(r.Features, " "))
 	line("purego", r.PureGo)
 	line("kernels", r.Kernels)
+	if r.LimitBy != "" {
+		line("limit", r.Limit+" by "+r.LimitBy)
+	}
 	if r.Warning != "" {
 		line("warning", r.Warning)
 	}

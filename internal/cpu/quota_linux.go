@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,6 +22,7 @@ func quota(root fs.FS) float64 {
 			found = v
 		}
 	}
+	mounts := cgroupMounts(root)
 	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
 	for line := range strings.Lines(string(groups)) {
 		// "0::/path" is version 2; "4:cpu,cpuacct:/path" version 1.
@@ -29,25 +31,93 @@ func quota(root fs.FS) float64 {
 			continue
 		}
 		v2 := f[1] == ""
-		if !v2 && !strings.Contains(","+f[1]+",", ",cpu,") {
+		if !v2 && !slices.Contains(strings.Split(f[1], ","), "cpu") {
 			continue
 		}
-		// In a container the path may be the host's, of which only the
-		// mount's own root is visible; so the root is always looked at.
-		for dir := path.Clean("/" + f[2]); ; dir = path.Dir(dir) {
-			if v2 {
-				note(quotaV2(root, path.Join("sys/fs/cgroup", dir)))
-				note(quotaV2(root, path.Join("sys/fs/cgroup/unified", dir)))
-			} else {
-				note(quotaV1(root, path.Join("sys/fs/cgroup/cpu", dir)))
-				note(quotaV1(root, path.Join("sys/fs/cgroup", f[1], dir)))
+		for _, m := range mounts {
+			if m.v2 != v2 {
+				continue
 			}
-			if dir == "/" {
-				break
+			for dir := m.within(f[2]); ; dir = path.Dir(dir) {
+				if v2 {
+					note(quotaV2(root, path.Join(m.point, dir)))
+				} else {
+					note(quotaV1(root, path.Join(m.point, dir)))
+				}
+				if dir == "/" {
+					break
+				}
 			}
 		}
 	}
 	return found
+}
+
+// cgroupMount is where a hierarchy of groups is seen: the group root appears
+// as the folder point.
+type cgroupMount struct {
+	v2          bool
+	root, point string // the point without the leading slash
+}
+
+// within is the folder below the mount point of a group that /proc names. In a
+// container the name may be the host's, of which the mount shows a part or, of
+// a group outside of it, nothing: then the mount's own root is what binds.
+func (m *cgroupMount) within(group string) string {
+	group = path.Clean("/" + group)
+	if m.root == "/" {
+		return group
+	}
+	if rest, ok := strings.CutPrefix(group, m.root); ok && (rest == "" || rest[0] == '/') {
+		return path.Clean("/" + rest)
+	}
+	return "/"
+}
+
+// cgroupMounts lists the mounts of version 2 and of version 1's cpu controller;
+// where /proc does not tell, the usual places.
+func cgroupMounts(root fs.FS) []cgroupMount {
+	var out []cgroupMount
+	text, _ := fs.ReadFile(root, "proc/self/mountinfo")
+	for line := range strings.Lines(string(text)) {
+		// 36 35 98:0 /root /mount/point options... - type source super-options
+		before, after, ok := strings.Cut(line, " - ")
+		f, g := strings.Fields(before), strings.Fields(after)
+		if !ok || len(f) < 5 || len(g) < 3 {
+			continue
+		}
+		v2 := g[0] == "cgroup2"
+		if !v2 && (g[0] != "cgroup" || !slices.Contains(strings.Split(g[2], ","), "cpu")) {
+			continue
+		}
+		out = append(out, cgroupMount{v2, path.Clean("/" + unescape(f[3])), path.Clean("/" + unescape(f[4]))[1:]})
+	}
+	if out != nil {
+		return out
+	}
+	for _, p := range []string{"sys/fs/cgroup", "sys/fs/cgroup/unified"} {
+		out = append(out, cgroupMount{true, "/", p})
+	}
+	for _, p := range []string{"sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"} {
+		out = append(out, cgroupMount{false, "/", p})
+	}
+	return out
+}
+
+// unescape undoes how mountinfo writes spaces and the like, as \040.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if v, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(v))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 func quotaV2(root fs.FS, dir string) float64 {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/mobilenet-go/mobilenet/arch"
@@ -58,32 +59,51 @@ func read(name, dir string, r io.ReaderAt, size int64, opt *Options) (*Model, er
 	if err := exec.Precision(opt.Precision).CheckPrecision(); err != nil {
 		return nil, err
 	}
+	begin := time.Now()
+	open, err := load(name, dir, r, size, opt)
+	loaded := time.Since(begin)
+	if err != nil {
+		return nil, err
+	}
+	m, err := open()
+	if err != nil {
+		return nil, err
+	}
+	m.run.spend(Start{Load: loaded, Bind: time.Since(begin) - loaded})
+	return m, nil
+}
+
+// load reads a file's bytes and returns what makes a model of them.
+func load(name, dir string, r io.ReaderAt, size int64, opt *Options) (func() (*Model, error), error) {
 	format := weights.Sniff(r, size)
 	switch format {
 	case weights.TFLite, weights.ONNX:
-		return readImported(name, format, r, size, opt)
+		data, err := loadImported(name, format, r, size, opt)
+		return func() (*Model, error) { return readImported(name, format, data, opt) }, err
 	}
 	set, err := weights.Read(name, r, size, &weights.Options{Limits: opt.Limits.weights(), Dir: dir})
 	if err != nil {
 		return nil, withFormats(err)
 	}
-	if isOwn(set) {
-		return readOwn(set, opt)
-	}
-	return FromSet(set, opt)
+	return func() (*Model, error) {
+		if isOwn(set) {
+			return readOwn(set, opt)
+		}
+		return FromSet(set, opt)
+	}, nil
 }
 
 // maxImported bounds a TFLite or ONNX file, which is read whole.
 const maxImported = 1 << 30
 
-func readImported(name string, format weights.Format, r io.ReaderAt, size int64, opt *Options) (*Model, error) {
+func loadImported(name string, format weights.Format, r io.ReaderAt, size int64, opt *Options) ([]byte, error) {
 	if opt.Net != nil || opt.Dialect != "" {
 		return nil, fmt.Errorf("%s: a %v file carries its own network: leave out --model and --dialect", name, format)
 	}
-	data, err := readWhole(name, r, size, opt)
-	if err != nil {
-		return nil, err
-	}
+	return readWhole(name, r, size, opt)
+}
+
+func readImported(name string, format weights.Format, data []byte, opt *Options) (*Model, error) {
 	im, err := imported(format, data, opt.Limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -140,6 +160,7 @@ func imported(format weights.Format, data []byte, lim Limits) (*importer.Importe
 	if err != nil {
 		return nil, err
 	}
+	f.Own()
 	return importer.FromONNX(f)
 }
 
@@ -255,7 +276,8 @@ func bind(set *weights.Set, net *arch.Net, scheme string, opt *Options) (*Model,
 	for _, id := range g.Variables() {
 		n := g.Node(id)
 		t := values[n.Name]
-		data, err := t.Float32s()
+		// The file's bytes stay in memory once, as the network's weights.
+		data, err := t.ViewFloat32s()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", set.Source.Path, err)
 		}
@@ -282,12 +304,33 @@ func bind(set *weights.Set, net *arch.Net, scheme string, opt *Options) (*Model,
 
 // finite refuses weights that would make every answer meaningless.
 func finite(data []float32) error {
+	if allFinite(data) {
+		return nil
+	}
 	for i, v := range data {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 			return fmt.Errorf("element %d is %v: the checkpoint is damaged or its training diverged", i, v)
 		}
 	}
 	return nil
+}
+
+// allFinite is finite's quick look: no exponent of all ones.
+func allFinite(data []float32) bool {
+	const inf = 0x7f800000
+	for ; len(data) >= 4; data = data[4:] {
+		a, b := math.Float32bits(data[0])&inf, math.Float32bits(data[1])&inf
+		c, d := math.Float32bits(data[2])&inf, math.Float32bits(data[3])&inf
+		if max(a, b, c, d) == inf {
+			return false
+		}
+	}
+	for _, v := range data {
+		if math.Float32bits(v)&inf == inf {
+			return false
+		}
+	}
+	return true
 }
 
 // Finite refuses scores that are no numbers: weights whose elements are all
@@ -385,7 +428,7 @@ func baseName(path string) string {
 
 // array wraps a tensor of a file as a graph's array.
 func array(t *tensor.Tensor) (*graph.Array, error) {
-	data, err := t.Float32s()
+	data, err := t.ViewFloat32s()
 	if err != nil {
 		return nil, err
 	}

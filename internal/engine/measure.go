@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/exec"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
 )
@@ -79,6 +80,9 @@ type Timing struct {
 	// whose data lie in the first-level caches.
 	PeakShare float64 `json:"peak_share"`
 	Runs      int     `json:"runs"`
+	// Others is the mean number of processors that other processes kept busy
+	// meanwhile, -1 where the system does not tell.
+	Others float64 `json:"-"`
 	// Layers is filled by a profile.
 	Layers []LayerTiming `json:"layers,omitempty"`
 }
@@ -95,10 +99,11 @@ type LayerTiming struct {
 
 // MeasureOptions says how long to measure. The zero value is sensible.
 type MeasureOptions struct {
-	Batch   int           // 0 means 1
-	MinRuns int           // 0 means 30
-	MinTime time.Duration // 0 means one second
-	Profile bool
+	Batch      int           // 0 means 1
+	Resolution int           // side of the picture; 0 means the model's own
+	MinRuns    int           // 0 means 30
+	MinTime    time.Duration // 0 means one second
+	Profile    bool
 }
 
 // Measure runs the model on a generated picture until there are enough runs.
@@ -112,7 +117,11 @@ func (m *Model) Measure(ctx context.Context, opt MeasureOptions) (*Timing, error
 	if minTime <= 0 {
 		minTime = time.Second
 	}
-	p, err := m.Program(Shape{Batch: batch, H: m.Info.H, W: m.Info.W})
+	shape := Shape{Batch: batch, H: m.Info.H, W: m.Info.W}
+	if opt.Resolution > 0 {
+		shape.H, shape.W = opt.Resolution, opt.Resolution
+	}
+	p, err := m.Program(shape)
 	if err != nil {
 		return nil, err
 	}
@@ -143,14 +152,19 @@ func (m *Model) Measure(ctx context.Context, opt MeasureOptions) (*Timing, error
 		s.Times = make([]time.Duration, len(p.Steps()))
 	}
 	var times []time.Duration
-	for start := time.Now(); len(times) < minRuns || time.Since(start) < minTime; {
+	before, told := cpu.Used()
+	begin := time.Now()
+	for start := begin; len(times) < minRuns || time.Since(start) < minTime; {
 		d, err := run()
 		if err != nil {
 			return nil, err
 		}
 		times = append(times, d)
 	}
-	t := &Timing{Model: m.Info.Name, Precision: string(m.Precision().Asked), Used: m.Precision().String(), Threads: m.Threads(), Batch: batch, Resolution: m.Info.H, Runs: len(times)}
+	t := &Timing{Model: m.Info.Name, Precision: string(m.Precision().Asked), Used: m.Precision().String(), Threads: m.Threads(), Batch: batch, Resolution: shape.H, Runs: len(times), Others: -1}
+	if after, ok := cpu.Used(); ok && told {
+		t.Others = after.Others(before, time.Since(begin))
+	}
 	t.summarise(times, p.Graph().Cost().MAdds)
 	if opt.Profile {
 		t.profile(p.Steps(), s.Times)

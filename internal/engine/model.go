@@ -97,11 +97,20 @@ func newModel(info Info, opt *Options, build func(batch, h, w int) (*graph.Graph
 	m.run.impl = opt.Kernels
 	m.run.precision = exec.Precision(opt.Precision)
 	m.run.pool = exec.NewPool(opt.Threads)
+	m.run.packs.Threads = m.run.pool.Threads()
 	return m
 }
 
 // Close ends the model's worker goroutines.
 func (m *Model) Close() { m.run.pool.Close() }
+
+// Started tells what making the model ready has taken so far: a program for a
+// new shape adds to it.
+func (m *Model) Started() Start {
+	m.run.spent.Lock()
+	defer m.run.spent.Unlock()
+	return m.run.started
+}
 
 // Net is the network's table, nil for an imported graph.
 func (m *Model) Net() *arch.Net { return m.net }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mobilenet-go/mobilenet/internal/exec"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
@@ -51,6 +52,25 @@ type runner struct {
 	mu       sync.Mutex
 	programs map[programKey]*program
 	order    []programKey // least recently used first
+
+	spent   sync.Mutex
+	started Start
+}
+
+// Start is the time that making a model ready has taken.
+type Start struct {
+	Load time.Duration // reading the file
+	Bind time.Duration // finding out what it is, making the graph, folding
+	Pack time.Duration // choosing kernels, packing weights, memory for values
+}
+
+// spend adds to the time of the start.
+func (r *runner) spend(s Start) {
+	r.spent.Lock()
+	defer r.spent.Unlock()
+	r.started.Load += s.Load
+	r.started.Bind += s.Bind
+	r.started.Pack += s.Pack
 }
 
 // program is a compiled program with its idle sessions.
@@ -74,7 +94,7 @@ func (r *runner) run(ctx context.Context, s Shape, fill func(in []float32) error
 	if s.Solo {
 		pool, idle = nil, &p.idleSolo
 	}
-	sess, err := p.take(idle, pool)
+	sess, err := r.take(p, idle, pool)
 	if err != nil {
 		return err
 	}
@@ -122,10 +142,13 @@ func (r *runner) program(s Shape) (*program, error) {
 }
 
 func (r *runner) compile(s Shape) (*exec.Program, error) {
+	begin := time.Now()
 	g, err := r.folded(s)
 	if err != nil {
 		return nil, err
 	}
+	folded := time.Since(begin)
+	defer func() { r.spend(Start{Bind: folded, Pack: time.Since(begin) - folded}) }()
 	return exec.Compile(g, exec.Options{Impl: r.impl, Precision: r.precision, Packs: &r.packs})
 }
 
@@ -162,7 +185,8 @@ func tappable(op graph.Op) bool {
 	return true
 }
 
-func (p *program) take(idle *[]*exec.Session, pool *exec.Pool) (*exec.Session, error) {
+// take finds an idle session or makes one.
+func (r *runner) take(p *program, idle *[]*exec.Session, pool *exec.Pool) (*exec.Session, error) {
 	p.mu.Lock()
 	if n := len(*idle); n > 0 {
 		s := (*idle)[n-1]
@@ -171,7 +195,10 @@ func (p *program) take(idle *[]*exec.Session, pool *exec.Pool) (*exec.Session, e
 		return s, nil
 	}
 	p.mu.Unlock()
-	return p.prog.NewSession(pool)
+	begin := time.Now()
+	s, err := p.prog.NewSession(pool)
+	r.spend(Start{Pack: time.Since(begin)})
+	return s, err
 }
 
 // put keeps a session for the next run, at most one a processor.

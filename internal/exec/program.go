@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
@@ -28,6 +29,10 @@ type Options struct {
 // Packs keeps the packed weights of a model, so that its programs for several
 // batch and picture sizes share them. The zero value is empty and ready.
 type Packs struct {
+	// Threads is the number of goroutines that pack; below 2 the caller does
+	// it alone.
+	Threads int
+
 	mu    sync.Mutex
 	packs map[packKey]pack
 }
@@ -74,19 +79,49 @@ func (p *Packs) get(wishes []packWish) []pack {
 	}
 	slab, off := aligned(total), 0
 	out := make([]pack, len(wishes))
+	var jobs []packJob
 	for i := range wishes {
 		w := &wishes[i]
 		key := packKey{w.weight, w.k.Name}
 		if _, ok := p.packs[key]; !ok {
 			n := w.k.PackedLen(&w.shape)
 			made := pack{slab, off, slab[off : off+n : off+n]}
-			w.k.Pack(&w.shape, w.weight.Data, made.data)
+			jobs = append(jobs, packJob{w, made.data})
 			p.packs[key] = made
 			off += size(w)
 		}
 		out[i] = p.packs[key]
 	}
+	packAll(jobs, p.Threads)
 	return out
+}
+
+// packJob is weights to be packed into dst.
+type packJob struct {
+	wish *packWish
+	dst  []float32
+}
+
+// packAll does the jobs on as many goroutines, the caller's among them.
+func packAll(jobs []packJob, threads int) {
+	var next atomic.Int64
+	work := func() {
+		var buf []float32 // for weights that are made on the way
+		for i := next.Add(1) - 1; i < int64(len(jobs)); i = next.Add(1) - 1 {
+			w := jobs[i].wish
+			values := w.weight.Values(buf)
+			w.k.Pack(&w.shape, values, jobs[i].dst)
+			if w.weight.Data == nil {
+				buf = values
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for range min(threads, len(jobs)) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
 }
 
 // Bytes is the memory of all packed weights.

@@ -33,8 +33,9 @@ func NewReference[T ref.Float](g *graph.Graph) (*Reference[T], error) {
 			if n.Value == nil {
 				return nil, fmt.Errorf("variable %q has no value: load or generate weights first", n.Name)
 			}
-			v := make([]T, len(n.Value.Data))
-			for j, x := range n.Value.Data {
+			values := n.Value.Values(nil)
+			v := make([]T, len(values))
+			for j, x := range values {
 				v[j] = T(x)
 			}
 			r.values[id] = v

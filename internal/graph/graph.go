@@ -51,6 +51,25 @@ type Op interface {
 type Array struct {
 	Shape tensor.Shape
 	Data  []float32
+	// Make, where Data is nil, writes the values to dst: of weights that follow
+	// from others and are read once, when they are packed.
+	Make func(dst []float32)
+}
+
+// Len is the number of values.
+func (a *Array) Len() int { return a.Shape.Len() }
+
+// Values are the array's values: Data, or made in buf, which grows if need be.
+func (a *Array) Values(buf []float32) []float32 {
+	if a.Data != nil || a.Make == nil {
+		return a.Data
+	}
+	n := a.Len()
+	if cap(buf) < n {
+		buf = make([]float32, n)
+	}
+	a.Make(buf[:n])
+	return buf[:n]
 }
 
 // Node is one operation.
@@ -117,7 +136,7 @@ func (g *Graph) AddVariable(name string, role Role, shape ...int) (ID, error) {
 
 // AddConstant appends a constant.
 func (g *Graph) AddConstant(name string, a *Array) (ID, error) {
-	if n, err := a.Shape.Elems(); err != nil || n != len(a.Data) {
+	if n, err := a.Shape.Elems(); err != nil || n != len(a.Data) && (a.Data != nil || a.Make == nil) {
 		return None, fmt.Errorf("constant %q: shape %v does not hold %d values", name, a.Shape, len(a.Data))
 	}
 	return g.append(Node{Name: name, Op: Constant{}, Type: F32(a.Shape...), Value: a})

@@ -191,7 +191,7 @@ func (b *build) array(t *tensor.Tensor, how string, f func(*tensor.Tensor) (*ten
 			return nil, err
 		}
 	}
-	v, err := t.Float32s()
+	v, err := t.ViewFloat32s() // a file's tensors are read only, so one copy serves
 	if err != nil {
 		return nil, err
 	}

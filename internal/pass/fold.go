@@ -363,8 +363,10 @@ func (f *folder) weights(c *fused, n *graph.Node) (weight, bias *graph.Array, er
 	}
 	gamma, beta, mean, variance := p[0].Data, p[1].Data, p[2].Data, p[3].Data
 	out := weight.Shape[0]
-	per := len(weight.Data) / max(out, 1)
-	w := &graph.Array{Shape: weight.Shape, Data: make([]float32, len(weight.Data))}
+	// The weights are made when they are packed: kept as well, they would be in
+	// memory three times.
+	scale, src := make([]float64, out), weight
+	w := &graph.Array{Shape: weight.Shape, Make: func(dst []float32) { scaleRows(src, scale, dst) }}
 	b := &graph.Array{Shape: tensor.Shape{out}, Data: make([]float32, out)}
 	eps := bn.Op.(graph.BatchNorm).Epsilon
 	for o := range out {
@@ -372,9 +374,7 @@ func (f *folder) weights(c *fused, n *graph.Node) (weight, bias *graph.Array, er
 			return nil, nil, fmt.Errorf("node %q (batch_norm): the variance of channel %d is %v: the weights are damaged", bn.Name, o, variance[o])
 		}
 		s := float64(gamma[o]) / math.Sqrt(float64(variance[o])+eps)
-		for i := o * per; i < (o+1)*per; i++ {
-			w.Data[i] = float32(float64(weight.Data[i]) * s)
-		}
+		scale[o] = s
 		shift := float64(beta[o]) - float64(mean[o])*s
 		if bias != nil {
 			shift += float64(bias.Data[o]) * s
@@ -386,4 +386,17 @@ func (f *folder) weights(c *fused, n *graph.Node) (weight, bias *graph.Array, er
 	}
 	f.cache.arrays[key] = [2]*graph.Array{w, b}
 	return w, b, nil
+}
+
+// scaleRows writes the rows of w times their factors to dst, each product
+// rounded once.
+func scaleRows(w *graph.Array, scale []float64, dst []float32) {
+	from := w.Values(nil)
+	per := len(from) / max(len(scale), 1)
+	for o, s := range scale {
+		to := dst[o*per:][:per]
+		for i, v := range from[o*per:][:per] {
+			to[i] = float32(float64(v) * s)
+		}
+	}
 }

@@ -46,7 +46,7 @@ func TestFoldNumbers(t *testing.T) {
 	}
 	id := g.Outputs[0].ID
 	op := g.Node(id).Op.(graph.Conv2D)
-	w, b := g.Node(g.Node(id).In[1]).Value.Data[0], g.Node(g.Node(id).In[2]).Value.Data[0]
+	w, b := g.Node(g.Node(id).In[1]).Value.Values(nil)[0], g.Node(g.Node(id).In[2]).Value.Data[0]
 	if op.Act != graph.ActReLU || !op.Bias || w != 7.5 || b != -8 {
 		t.Errorf("%+v, weight %v, bias %v", op, w, b)
 	}

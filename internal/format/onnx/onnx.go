@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/mobilenet-go/mobilenet/tensor"
 )
@@ -93,6 +94,27 @@ type Attr struct {
 	Ints    []int64
 	Strings []string
 	Tensors []*tensor.Tensor
+}
+
+// Own gives every tensor memory of its own, so that the bytes of the file,
+// which tensors may alias, can be freed.
+func (m *Model) Own() {
+	own := func(t *tensor.Tensor) {
+		if t != nil {
+			t.Data = slices.Clone(t.Data)
+		}
+	}
+	for _, t := range m.Graph.Initializers {
+		own(t)
+	}
+	for i := range m.Graph.Nodes {
+		for _, a := range m.Graph.Nodes[i].Attrs {
+			own(a.T)
+			for _, t := range a.Tensors {
+				own(t)
+			}
+		}
+	}
 }
 
 // Int is the named integer attribute, or def when the node has none of that
