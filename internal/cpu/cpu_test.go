@@ -58,6 +58,9 @@ func TestFeatures(t *testing.T) {
 	if PureGo() && (AVX2() || AVX512() || VNNI() || NEON() || DotProd()) {
 		t.Error("a purego build offers vector instructions")
 	}
+	if NEON() != (runtime.GOARCH == "arm64" && !PureGo()) {
+		t.Errorf("NEON is %v on %s", NEON(), runtime.GOARCH)
+	}
 	if AVX512() && !AVX2() {
 		t.Error("AVX-512 without AVX2")
 	}

@@ -1,6 +1,10 @@
 package cpu
 
-import "golang.org/x/sys/cpu"
+import (
+	"runtime"
+
+	"golang.org/x/sys/cpu"
+)
 
 // Features names the vector instructions of this processor that kernels use
 // or may come to use, in a fixed order. It is empty on other architectures.
@@ -25,7 +29,7 @@ func Features() []string {
 		{"amx-tile", cpu.X86.HasAMXTile},
 		{"amx-int8", cpu.X86.HasAMXInt8},
 		{"amx-bf16", cpu.X86.HasAMXBF16},
-		{"asimd", cpu.ARM64.HasASIMD},
+		{"asimd", runtime.GOARCH == "arm64"},
 		{"asimdhp", cpu.ARM64.HasASIMDHP},
 		{"asimddp", cpu.ARM64.HasASIMDDP},
 		{"sve", cpu.ARM64.HasSVE},
@@ -56,8 +60,9 @@ func BF16() bool { return AVX512() && cpu.X86.HasAVX512BF16 }
 // instruction may run before it.
 func AMX() bool { return BF16() && tilesAllowed() }
 
-// NEON reports 128-bit vectors on arm64.
-func NEON() bool { return !pureGo && cpu.ARM64.HasASIMD }
+// NEON reports 128-bit vectors on arm64, which every system that Go runs on
+// there has, whether it tells or not.
+func NEON() bool { return !pureGo && runtime.GOARCH == "arm64" }
 
 // DotProd reports int8 dot products on arm64.
 func DotProd() bool { return NEON() && cpu.ARM64.HasASIMDDP }

@@ -1,9 +1,17 @@
 package kernel_test
 
 import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -39,4 +47,67 @@ func TestGenerated(t *testing.T) {
 			t.Errorf("%s differs from what the generator writes: run go generate in internal/kernel", f.Name())
 		}
 	}
+}
+
+// TestWords holds the instructions that Go's assembler does not know, which the
+// generator encodes itself, to the GNU assembler's encoding of the text beside
+// them.
+func TestWords(t *testing.T) {
+	as, err := exec.LookPath("aarch64-linux-gnu-as")
+	if err != nil {
+		t.Skip("no GNU assembler for arm64 (Debian: binutils-aarch64-linux-gnu)")
+	}
+	files, err := filepath.Glob("*_arm64.s")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no assembly for arm64: %v", err)
+	}
+	line := regexp.MustCompile(`(?m)^\tWORD \$(\S+) // (.+)$`)
+	words := map[string]uint32{}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := line.FindAllSubmatch(text, -1)
+		if n := bytes.Count(text, []byte("WORD")); len(found) != n {
+			t.Errorf("%s: %d of %d words say what they are", name, len(found), n)
+		}
+		for _, m := range found {
+			w, err := strconv.ParseUint(string(m[1]), 0, 32)
+			if err != nil {
+				t.Fatalf("%s: %s: %v", name, m[0], err)
+			}
+			if old, ok := words[string(m[2])]; ok && old != uint32(w) {
+				t.Errorf("%s: two encodings, %#x and %#x", m[2], old, w)
+			}
+			words[string(m[2])] = uint32(w)
+		}
+	}
+	list := slices.Sorted(maps.Keys(words))
+	dir := t.TempDir()
+	object := filepath.Join(dir, "words.o")
+	cmd := exec.Command(as, "-o", object, "-")
+	cmd.Stdin = strings.NewReader(strings.Join(list, "\n") + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text, err := sectionText(object)
+	if err != nil || len(text) != 4*len(list) {
+		t.Fatalf("%d bytes for %d instructions: %v", len(text), len(list), err)
+	}
+	for i, ins := range list {
+		if want := binary.LittleEndian.Uint32(text[4*i:]); words[ins] != want {
+			t.Errorf("%s is encoded as %#08x, want %#08x", ins, words[ins], want)
+		}
+	}
+	t.Logf("%d different instructions", len(list))
+}
+
+func sectionText(object string) ([]byte, error) {
+	f, err := elf.Open(object)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Section(".text").Data()
 }

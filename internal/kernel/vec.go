@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernel
 
@@ -8,7 +8,7 @@ import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 type vecISA struct {
 	suffix, impl string
 	available    func() bool
-	lanes        int // float32s of a register
+	lanes        int // float32s of a block of depthwise weights
 	wide         int // eights of outputs of a full weight panel
 	rows         int // rows of the largest product tile
 }
