@@ -20,6 +20,8 @@ type Options struct {
 	// chains is the least size in bytes of a value inside of a chain, -1 for
 	// no chains; 0 is the default.
 	chains int
+	// together takes all pictures of a batch through each step together.
+	together bool
 }
 
 // Packs keeps the packed weights of a model, so that its programs for several
@@ -111,6 +113,9 @@ type Program struct {
 	kernels       map[graph.ID]string // of the convolutions
 	// pixels is the distance of pixels of the values laid out with gaps.
 	pixels map[graph.ID]int
+	// single is the program of one picture of the batch, nil where there is
+	// none.
+	single *Program
 }
 
 type stepInfo struct {
@@ -214,6 +219,10 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	}
 	for i, a := range planAhead(wishes, all) {
 		p.ahead[convs[i]] = a
+	}
+	opt.Packs = packs
+	if p.single, err = p.compileSingle(opt); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
