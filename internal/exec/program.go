@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -131,6 +132,9 @@ type Step struct {
 	Kernel string
 	Cost   graph.Cost
 	Out    graph.Type
+	// Bytes is what a run of the step must read and write: its operands,
+	// packed weights and result. What lies inside of a chain does not count.
+	Bytes int64
 }
 
 // Compile prepares g for running. Variables without a value are refused.
@@ -238,7 +242,7 @@ func (p *Program) Steps() []Step {
 	out := make([]Step, len(p.steps))
 	for i, s := range p.steps {
 		n := p.g.Node(s.id)
-		out[i] = Step{Node: n.Name, Op: n.Op.Kind(), Kernel: s.kernel, Cost: p.g.NodeCost(s.id), Out: n.Type}
+		out[i] = Step{Node: n.Name, Op: n.Op.Kind(), Kernel: s.kernel, Cost: p.g.NodeCost(s.id), Out: n.Type, Bytes: p.bytes(s)}
 		if s.chain != nil {
 			out[i].Node, out[i].Kernel, out[i].Cost = "", "", graph.Cost{}
 			for j, id := range s.chain {
@@ -253,6 +257,26 @@ func (p *Program) Steps() []Step {
 		}
 	}
 	return out
+}
+
+// bytes is the memory a step reads and writes.
+func (p *Program) bytes(s stepInfo) int64 {
+	members := s.chain
+	if members == nil {
+		members = []graph.ID{s.id}
+	}
+	n := p.g.Node(s.id).Type.Shape.Len()
+	for _, id := range members {
+		for i, in := range p.g.Node(id).In {
+			switch {
+			case i == 1 && p.packed[id] != nil:
+				n += len(p.packed[id])
+			case !slices.Contains(members, in):
+				n += p.g.Node(in).Type.Shape.Len()
+			}
+		}
+	}
+	return 4 * int64(n)
 }
 
 // namedTask is a Task that knows its kernel.
