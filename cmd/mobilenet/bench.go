@@ -112,6 +112,16 @@ func (a *app) measureAll(c *cobra.Command, open []func() (*engine.Model, error),
 			return err
 		}
 		t.PeakShare = t.GMACs / peak
+		if opt.Profile {
+			bandwidth, err := engine.Bandwidth(c.Context(), t.Threads, kernels)
+			if err != nil {
+				return err
+			}
+			t.Roofline(peak, bandwidth)
+			if !a.json {
+				a.say("bounds: %.1f GMAC/s, %.1f GB/s", peak, bandwidth)
+			}
+		}
 		if a.json {
 			if err := a.object(t); err != nil {
 				return err
@@ -169,13 +179,14 @@ func localFile(name string) (string, error) {
 }
 
 func profileTable(t *engine.Timing) string {
-	rows := [][]string{{"layer", "op", "kernel", "ms", "share", "GMAC/s"}}
+	rows := [][]string{{"layer", "op", "kernel", "ms", "share", "GMAC/s", "MB", "min ms", "bound ms"}}
 	for _, l := range t.Layers {
 		rate := ""
 		if l.GMACs > 0 {
 			rate = fmt.Sprintf("%.1f", l.GMACs)
 		}
-		rows = append(rows, []string{clean(l.Name), l.Op, l.Kernel, fmt.Sprintf("%.3f", l.MS), fmt.Sprintf("%.1f %%", 100*l.Share), rate})
+		rows = append(rows, []string{clean(l.Name), l.Op, l.Kernel, fmt.Sprintf("%.3f", l.MS), fmt.Sprintf("%.1f %%", 100*l.Share), rate,
+			fmt.Sprintf("%.2f", float64(l.Bytes)/1e6), fmt.Sprintf("%.3f", l.MinMS), fmt.Sprintf("%.3f", l.BoundMS)})
 	}
 	return "  " + strings.ReplaceAll(strings.TrimRight(table(rows), "\n"), "\n", "\n  ") + "\n"
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -93,8 +92,14 @@ type LayerTiming struct {
 	Op     string  `json:"op"`
 	Kernel string  `json:"kernel"`
 	MS     float64 `json:"ms"` // mean over the runs
+	MinMS  float64 `json:"min_ms"`
 	Share  float64 `json:"share"`
-	GMACs  float64 `json:"gmac_s"`
+	GMACs  float64 `json:"gmac_s"` // of the mean
+	MAdds  int64   `json:"madds"`
+	Bytes  int64   `json:"bytes"` // read and written, weights included
+	// BoundMS is the time the step needs at least: its multiply-adds at the
+	// peak or its bytes at the bandwidth, whichever is more. See Roofline.
+	BoundMS float64 `json:"bound_ms,omitempty"`
 }
 
 // MeasureOptions says how long to measure. The zero value is sensible.
@@ -148,8 +153,10 @@ func (m *Model) Measure(ctx context.Context, opt MeasureOptions) (*Timing, error
 			break
 		}
 	}
+	var least, total []time.Duration // by step
 	if opt.Profile {
-		s.Times = make([]time.Duration, len(p.Steps()))
+		n := len(p.Steps())
+		s.Times, least, total = make([]time.Duration, n), make([]time.Duration, n), make([]time.Duration, n)
 	}
 	var times []time.Duration
 	before, told := cpu.Used()
@@ -160,6 +167,12 @@ func (m *Model) Measure(ctx context.Context, opt MeasureOptions) (*Timing, error
 			return nil, err
 		}
 		times = append(times, d)
+		for i, d := range s.Times {
+			if total[i] += d; len(times) == 1 || d < least[i] {
+				least[i] = d
+			}
+			s.Times[i] = 0
+		}
 	}
 	t := &Timing{Model: m.Info.Name, Precision: string(m.Precision().Asked), Used: m.Precision().String(), Threads: m.Threads(), Batch: batch, Resolution: shape.H, Runs: len(times), Others: -1}
 	if after, ok := cpu.Used(); ok && told {
@@ -167,7 +180,7 @@ func (m *Model) Measure(ctx context.Context, opt MeasureOptions) (*Timing, error
 	}
 	t.summarise(times, p.Graph().Cost().MAdds)
 	if opt.Profile {
-		t.profile(p.Steps(), s.Times)
+		t.profile(p.Steps(), total, least)
 	}
 	return t, nil
 }
@@ -182,64 +195,18 @@ func (t *Timing) summarise(times []time.Duration, madds int64) {
 	t.GMACs = float64(madds) / t.MedianMS / 1e6
 }
 
-func (t *Timing) profile(steps []exec.Step, times []time.Duration) {
+func (t *Timing) profile(steps []exec.Step, times, least []time.Duration) {
 	var total time.Duration
 	for _, d := range times {
 		total += d
 	}
 	for i, s := range steps {
-		l := LayerTiming{Name: s.Node, Op: s.Op, Kernel: s.Kernel, MS: float64(times[i]) / float64(t.Runs) / 1e6}
+		l := LayerTiming{Name: s.Node, Op: s.Op, Kernel: s.Kernel, MS: float64(times[i]) / float64(t.Runs) / 1e6,
+			MinMS: float64(least[i]) / 1e6, MAdds: s.Cost.MAdds, Bytes: s.Bytes}
 		l.Share = float64(times[i]) / float64(max(total, 1))
 		if s.Cost.MAdds > 0 {
 			l.GMACs = float64(s.Cost.MAdds) / max(l.MS, 1e-6) / 1e6
 		}
 		t.Layers = append(t.Layers, l)
 	}
-}
-
-// Peak measures, in 10^9 multiply-adds a second, what the kernels reach on as
-// many threads when nothing but arithmetic limits them: a chain of pointwise
-// products of a picture so small that all data stay in the first-level cache.
-func Peak(ctx context.Context, threads int, kernels, precision string) (float64, error) {
-	var b graph.Builder
-	const side, channels, depth = 8, 64, 24
-	// One picture a thread, so that every thread works on its own data.
-	x := b.Input("input", max(threads, 1), side, side, channels)
-	for i := range depth {
-		x = b.Conv(fmt.Sprintf("product%d", i), x, graph.ConvSpec{Window: graph.Square(1, 1, 1, graph.Padding{}), Out: channels})
-	}
-	b.Output("output", x)
-	g, err := b.Graph()
-	if err != nil {
-		return 0, err
-	}
-	for _, id := range g.Variables() {
-		n := g.Node(id)
-		n.Value = &graph.Array{Shape: n.Type.Shape, Data: make([]float32, n.Type.Shape.Len())}
-		for i := range n.Value.Data {
-			n.Value.Data[i] = 1.0 / channels
-		}
-	}
-	p, err := exec.Compile(g, exec.Options{Impl: kernels, Precision: exec.Precision(precision)})
-	if err != nil {
-		return 0, err
-	}
-	pool := exec.NewPool(threads)
-	defer pool.Close()
-	s, err := p.NewSession(pool)
-	if err != nil {
-		return 0, err
-	}
-	best := math.Inf(1)
-	for start := time.Now(); time.Since(start) < 100*time.Millisecond; {
-		for i := range s.Input(0) {
-			s.Input(0)[i] = 1
-		}
-		begin := time.Now()
-		if err := s.Run(ctx); err != nil {
-			return 0, err
-		}
-		best = min(best, time.Since(begin).Seconds())
-	}
-	return float64(g.Cost().MAdds) / best / 1e9, nil
 }

@@ -12,16 +12,18 @@ import "unsafe"
 // four cache lines in the time of four steps of the largest product tile.
 const aheadWork = 28
 
-// aheadLeast is the elements of weights that stay in the last-level cache from
-// run to run: fetching them ahead was measured to cost a little and to gain
-// nothing.
-const aheadLeast = 3 << 20
+// aheadWindow is how far ahead of a convolution's own weights it fetches, in
+// elements. Lines fetched much earlier than needed were measured to be gone by
+// then, whatever the size of the last-level cache; a window of a MiB is good
+// for large and small networks, half and twice as much no better.
+const aheadWindow = 256 << 10
 
-// planAhead gives for each convolution the packed weights it fetches, as late
-// as possible: the pieces follow each other in memory as in time.
+// planAhead gives for each convolution the packed weights it fetches: what
+// comes next in memory, as in time, and where the weights are large the later
+// parts of its own.
 func planAhead(wishes []packWish, packs []pack) [][]float32 {
 	out := make([][]float32, len(packs))
-	if len(packs) == 0 || len(packs[0].slab) < aheadLeast {
+	if len(packs) == 0 {
 		return nil
 	}
 	slab := packs[0].slab
@@ -31,21 +33,20 @@ func planAhead(wishes []packWish, packs []pack) [][]float32 {
 			return nil
 		}
 	}
-	end := packs[len(packs)-1].off + len(packs[len(packs)-1].data)
-	for i := len(packs) - 1; i >= 0; i-- {
-		own := packs[i].off + len(packs[i].data)
-		if end <= own {
-			end = min(end, own)
-			continue
-		}
+	fetched := 0
+	for i := range packs {
+		own, end := packs[i].off, packs[i].off+len(packs[i].data)
 		s := &wishes[i].shape
 		most := 0
 		if pixels := s.N * s.OH * s.OW; pixels >= 14 && s.Groups == 1 && !wishes[i].chain {
 			most = pixels * s.O * s.KH * s.KW * s.C / aheadWork
 		}
-		from := max(own, end-most)
-		out[i] = slab[from:end]
-		end = from
+		from := max(fetched, own)
+		to := min(from+most, end+aheadWindow, len(slab))
+		if from < to {
+			out[i] = slab[from:to]
+		}
+		fetched = max(fetched, to, end)
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,8 @@ type Options struct {
 	// chains is the least size in bytes of a value inside of a chain, -1 for
 	// no chains; 0 is the default.
 	chains int
+	// together takes all pictures of a batch through each step together.
+	together bool
 }
 
 // Packs keeps the packed weights of a model, so that its programs for several
@@ -151,6 +154,9 @@ type Program struct {
 	pixels  map[graph.ID]int
 	used    Used
 	numbers numbers
+	// single is the program of one picture of the batch, nil where there is
+	// none.
+	single *Program
 }
 
 type stepInfo struct {
@@ -166,6 +172,9 @@ type Step struct {
 	Kernel string
 	Cost   graph.Cost
 	Out    graph.Type
+	// Bytes is what a run of the step must read and write: its operands,
+	// packed weights and result. What lies inside of a chain does not count.
+	Bytes int64
 }
 
 // Compile prepares g for running. Variables without a value are refused.
@@ -262,6 +271,10 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	for i, a := range planAhead(wishes, all) {
 		p.ahead[convs[i]] = a
 	}
+	opt.Packs = packs
+	if p.single, err = p.compileSingle(opt); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -276,7 +289,7 @@ func (p *Program) Steps() []Step {
 	out := make([]Step, len(p.steps))
 	for i, s := range p.steps {
 		n := p.g.Node(s.id)
-		out[i] = Step{Node: n.Name, Op: n.Op.Kind(), Kernel: s.kernel, Cost: p.g.NodeCost(s.id), Out: n.Type}
+		out[i] = Step{Node: n.Name, Op: n.Op.Kind(), Kernel: s.kernel, Cost: p.g.NodeCost(s.id), Out: n.Type, Bytes: p.bytes(s)}
 		if s.chain != nil {
 			out[i].Node, out[i].Kernel, out[i].Cost = "", "", graph.Cost{}
 			for j, id := range s.chain {
@@ -291,6 +304,26 @@ func (p *Program) Steps() []Step {
 		}
 	}
 	return out
+}
+
+// bytes is the memory a step reads and writes.
+func (p *Program) bytes(s stepInfo) int64 {
+	members := s.chain
+	if members == nil {
+		members = []graph.ID{s.id}
+	}
+	n := p.g.Node(s.id).Type.Shape.Len()
+	for _, id := range members {
+		for i, in := range p.g.Node(id).In {
+			switch {
+			case i == 1 && p.packed[id] != nil:
+				n += len(p.packed[id])
+			case !slices.Contains(members, in):
+				n += p.g.Node(in).Type.Shape.Len()
+			}
+		}
+	}
+	return 4 * int64(n)
 }
 
 // namedTask is a Task that knows its kernel.

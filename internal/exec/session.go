@@ -2,7 +2,6 @@ package exec
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/mobilenet-go/mobilenet/internal/graph"
@@ -17,6 +16,7 @@ type Session struct {
 	arena   []float32
 	scratch []float32
 	steps   []namedTask
+	batch   *pictures // nil: all pictures go through each step together
 	// Times, if not nil, receives the duration of every step of each run,
 	// added up. It has one element a step.
 	Times []time.Duration
@@ -27,6 +27,15 @@ type Session struct {
 func (p *Program) NewSession(pool *Pool) (*Session, error) {
 	if pool == nil {
 		pool = NewPool(1)
+	}
+	if p.single != nil {
+		b, err := newPictures(p, pool)
+		if err != nil {
+			return nil, err
+		}
+		if b != nil {
+			return &Session{p: p, pool: pool, batch: b}, nil
+		}
 	}
 	s := &Session{p: p, pool: pool, arena: aligned(p.plan.Len), scratch: make([]float32, p.scratch)}
 	for _, info := range p.steps {
@@ -70,16 +79,29 @@ func (s *Session) value(id graph.ID) []float32 {
 
 // Input is the memory of the i-th input, to be filled before every Run: later
 // steps may reuse it.
-func (s *Session) Input(i int) []float32 { return s.value(s.p.g.Inputs[i]) }
+func (s *Session) Input(i int) []float32 {
+	if s.batch != nil {
+		return s.batch.in
+	}
+	return s.value(s.p.g.Inputs[i])
+}
 
 // Output is the memory of the i-th output, valid until the next Run.
-func (s *Session) Output(i int) []float32 { return s.value(s.p.g.Outputs[i].ID) }
+func (s *Session) Output(i int) []float32 {
+	if s.batch != nil {
+		return s.batch.out[i]
+	}
+	return s.value(s.p.g.Outputs[i].ID)
+}
 
 // Run executes the program on what the inputs hold. It allocates nothing. A
 // cancelled context stops it between two steps.
 func (s *Session) Run(ctx context.Context) error {
-	if s.Times != nil && len(s.Times) != len(s.steps) {
-		return fmt.Errorf("Times has %d elements, the program %d steps", len(s.Times), len(s.steps))
+	if err := s.checkTimes(); err != nil {
+		return err
+	}
+	if s.batch != nil {
+		return s.batch.run(ctx, s.pool, s.Times)
 	}
 	for i, t := range s.steps {
 		if err := ctx.Err(); err != nil {

@@ -160,9 +160,9 @@ func quad(a *asm, s isa) {
 		a.p("VFMADD231PS %s, %s, %s", mem, s.v(8), t.acc(0, j))
 	}
 	for p := range 4 {
-		a.p("PREFETCHT0 2048(R10)%s", []string{"", "(R8*1)", "(R8*2)", "(R9*1)"}[p])
+		a.p("PREFETCHT0 512(R10)%s", []string{"", "(R8*1)", "(R8*2)", "(R9*1)"}[p])
 		if s.lanes == 16 {
-			a.p("PREFETCHT0 2112(R10)%s", []string{"", "(R8*1)", "(R8*2)", "(R9*1)"}[p])
+			a.p("PREFETCHT0 576(R10)%s", []string{"", "(R8*1)", "(R8*2)", "(R9*1)"}[p])
 		}
 	}
 	a.p("ADDQ $4, SI")
