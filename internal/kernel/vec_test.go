@@ -37,6 +37,27 @@ func TestVectorSelected(t *testing.T) {
 	}
 }
 
+// TestToggle: the environment's limit picks the rung of a program that gives
+// none itself.
+func TestToggle(t *testing.T) {
+	for _, rung := range append([]string{"ref", "go"}, vectorRungs()...) {
+		t.Setenv(cpu.KernelsEnv, rung)
+		want := rung
+		if limit, _ := cpu.Limit(); limit != rung {
+			want = limit // a purego build
+		}
+		for _, s := range []kernel.ConvShape{same(1, 7, 7, 32, 16, 1, 1, 1), same(1, 7, 7, 32, 32, 3, 1, 32), same(1, 7, 7, 3, 16, 3, 2, 1)} {
+			if k := kernel.SelectConv(&s, ""); k.Impl != want {
+				t.Errorf("%s=%s: %s is left to %s", cpu.KernelsEnv, rung, shapeName(&s), k.Name)
+			}
+		}
+		act := kernel.Activation{Len: 64}
+		if k := kernel.SelectActivation(&act, ""); k.Impl != want {
+			t.Errorf("%s=%s: activations are left to %s", cpu.KernelsEnv, rung, k.Name)
+		}
+	}
+}
+
 // TestAhead: memory to be fetched ahead changes no result, wherever it ends.
 func TestAhead(t *testing.T) {
 	for _, s := range []kernel.ConvShape{same(1, 14, 14, 40, 100, 1, 1, 1), same(1, 9, 9, 3, 16, 3, 2, 1), same(1, 7, 7, 512, 64, 1, 1, 1)} {
@@ -68,6 +89,9 @@ func TestScaleNearThresholds(t *testing.T) {
 		same(3, 7, 7, 96, 40, 1, 1, 1), same(2, 14, 14, 64, 24, 1, 1, 1), same(2, 17, 17, 40, 72, 1, 1, 1),
 		same(2, 20, 20, 24, 512, 1, 1, 1), same(2, 1, 1, 64, 200, 1, 1, 1),
 	} {
+		if testing.Short() && macs(&s) > 5e6 {
+			continue
+		}
 		s.HasScale, s.HasResidual, s.Act = true, i%2 == 0, kernel.Act{Kind: ref.HSwish, A: 1. / 6}
 		t.Run(shapeName(&s), func(t *testing.T) { testkit.CheckConv(t, s, uint64(i)) })
 	}
