@@ -19,7 +19,7 @@ var (
 
 // vecBF16ConvKernels lists them, best first.
 func vecBF16ConvKernels() []ConvKernel {
-	var out []ConvKernel
+	out := []ConvKernel{halfVecKernel()}
 	for _, v := range []*halfISA{&halfAMX, &halfAVX512} {
 		out = append(out, v.gemmKernel("pwconvBF16", pointwise, 1), v.gemmKernel("convBF16", nil, 1), v.gemmKernel("pwconvBF16x3", pointwise, 2))
 	}

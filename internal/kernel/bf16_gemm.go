@@ -174,7 +174,7 @@ func (v *halfISA) run(a *Conv, p halfGemm, task int, scratch []float32) {
 			args.y, args.yStride, args.half = &sums[0], 4*halfPanel, 0
 			v.gemm(&args, n)
 			for i := range n {
-				finishHalf(a, p0+i, o, sums[i*halfPanel:][:valid])
+				finishHalf(a, p0+i, o, sums[i*halfPanel:][:valid], halfPanel)
 			}
 			continue
 		}
@@ -190,8 +190,9 @@ func (v *halfISA) run(a *Conv, p halfGemm, task int, scratch []float32) {
 }
 
 // finishHalf applies an activation that the routines do not know to the sums
-// of a panel and a pixel, adds the residual and stores.
-func finishHalf(a *Conv, pixel, o int, sums []float32) {
+// of a panel and a pixel, adds the residual and stores. The panel is width
+// outputs wide.
+func finishHalf(a *Conv, pixel, o int, sums []float32, width int) {
 	activate(a.Act, sums, sums)
 	at := pixel*a.YPixel + o
 	if !a.BF16.Y {
@@ -205,7 +206,7 @@ func finishHalf(a *Conv, pixel, o int, sums []float32) {
 	}
 	at = pixel*a.YPixel*2 + o
 	// Y may be the residual.
-	y, res := Halves(a.Y)[at:][:halfPanel], Halves(a.Residual)
+	y, res := Halves(a.Y)[at:][:min(width, ceilDiv(len(sums), 32)*32)], Halves(a.Residual)
 	clear(y[len(sums):])
 	for i, v := range sums {
 		if a.HasResidual {
