@@ -25,9 +25,6 @@ type halfGemm struct {
 }
 
 const (
-	// halfTaskWork is the multiply-adds aimed at in a task: about 10
-	// microseconds by vectors.
-	halfTaskWork = 1 << 20
 	// halfInputs bounds the inputs of a chunk, which stay in the second-level
 	// cache while the panels pass.
 	halfInputs = 1 << 18
@@ -53,7 +50,7 @@ func (v *halfISA) plan(s *ConvShape) (p halfGemm) {
 	switch {
 	case image == 1:
 		// A vector for each picture: the weights are the work.
-		p.ch = max(1, halfTaskWork/4/(p.k*halfPanel*min(p.pixels, 8)))
+		p.ch = max(1, v.work/4/(p.k*halfPanel*min(p.pixels, 8)))
 	case p.copied:
 		// Rows are made once for all panels.
 		most = min(most, 8*v.unit)
@@ -62,7 +59,7 @@ func (v *halfISA) plan(s *ConvShape) (p halfGemm) {
 	}
 	p.ch = min(p.ch, p.panels)
 	p.px = min(p.pixels, most)
-	for p.px > 2*v.unit && p.px*work/p.panels*p.ch > halfTaskWork {
+	for p.px > 2*v.unit && p.px*work/p.panels*p.ch > v.work {
 		p.px = ceilDiv(p.px, 2)
 	}
 	if p.copied && image > 1 && image <= 64 && p.panels >= 8 {

@@ -8,8 +8,12 @@ import "github.com/mobilenet-go/mobilenet/internal/cpu"
 // one vector for each picture. Tiles would gain nothing here: the weights' way
 // from memory is the time.
 
-// halfWide is the outputs of a panel.
-const halfWide = 128
+const (
+	// halfWide is the outputs of a panel.
+	halfWide = 128
+	// halfVecWork is the weights aimed at in a task.
+	halfVecWork = 1 << 17
+)
 
 func halfVecKernel() ConvKernel {
 	return ConvKernel{
@@ -26,7 +30,7 @@ func halfVecKernel() ConvKernel {
 }
 
 // halfVecPanels is the panels of a task.
-func halfVecPanels(s *ConvShape) int { return max(1, halfTaskWork/8/(s.C*halfWide)) }
+func halfVecPanels(s *ConvShape) int { return max(1, halfVecWork/(s.C*halfWide)) }
 
 // halfWideLen is the float32s of a panel.
 func halfWideLen(s *ConvShape) int { return ceilDiv(s.C, 2) * halfWide }
