@@ -172,7 +172,7 @@ func TestPrecisionUsed(t *testing.T) {
 		}
 		narrow, chains := 0, 0
 		for _, s := range prog.Steps() {
-			narrow += strings.Count(s.Kernel, "BF16x32") + strings.Count(s.Kernel, "BF16x3x32")
+			narrow += strings.Count(s.Kernel, "BF16x32") + strings.Count(s.Kernel, "BF16x3x32") + strings.Count(s.Kernel, "fcBF16")
 			chains += strings.Count(s.Kernel, " + ") / 2
 			if p == BF16 && s.Op == "conv2d" && strings.Contains(s.Kernel, "F32K") {
 				t.Errorf("%s is computed by %s", s.Node, s.Kernel)

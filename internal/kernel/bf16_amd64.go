@@ -10,16 +10,17 @@ type halfISA struct {
 	available    func() bool
 	tiles        bool
 	unit         int // rows of the largest product tile
+	work         int // multiply-adds aimed at in a task: about 10 microseconds
 }
 
 var (
-	halfAMX    = halfISA{"AMX", "amx", cpu.AMX, true, 32}
-	halfAVX512 = halfISA{"AVX512BF16", "avx512", cpu.BF16, false, 14}
+	halfAMX    = halfISA{"AMX", "amx", cpu.AMX, true, 32, 1 << 23}
+	halfAVX512 = halfISA{"AVX512BF16", "avx512", cpu.BF16, false, 14, 1 << 20}
 )
 
 // vecBF16ConvKernels lists them, best first.
 func vecBF16ConvKernels() []ConvKernel {
-	var out []ConvKernel
+	out := []ConvKernel{halfVecKernel()}
 	for _, v := range []*halfISA{&halfAMX, &halfAVX512} {
 		out = append(out, v.gemmKernel("pwconvBF16", pointwise, 1), v.gemmKernel("convBF16", nil, 1), v.gemmKernel("pwconvBF16x3", pointwise, 2))
 	}

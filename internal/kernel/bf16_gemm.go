@@ -25,9 +25,6 @@ type halfGemm struct {
 }
 
 const (
-	// halfTaskWork is the multiply-adds aimed at in a task: about 10
-	// microseconds by vectors.
-	halfTaskWork = 1 << 20
 	// halfInputs bounds the inputs of a chunk, which stay in the second-level
 	// cache while the panels pass.
 	halfInputs = 1 << 18
@@ -53,7 +50,7 @@ func (v *halfISA) plan(s *ConvShape) (p halfGemm) {
 	switch {
 	case image == 1:
 		// A vector for each picture: the weights are the work.
-		p.ch = max(1, halfTaskWork/4/(p.k*halfPanel*min(p.pixels, 8)))
+		p.ch = max(1, v.work/4/(p.k*halfPanel*min(p.pixels, 8)))
 	case p.copied:
 		// Rows are made once for all panels.
 		most = min(most, 8*v.unit)
@@ -62,7 +59,7 @@ func (v *halfISA) plan(s *ConvShape) (p halfGemm) {
 	}
 	p.ch = min(p.ch, p.panels)
 	p.px = min(p.pixels, most)
-	for p.px > 2*v.unit && p.px*work/p.panels*p.ch > halfTaskWork {
+	for p.px > 2*v.unit && p.px*work/p.panels*p.ch > v.work {
 		p.px = ceilDiv(p.px, 2)
 	}
 	if p.copied && image > 1 && image <= 64 && p.panels >= 8 {
@@ -174,7 +171,7 @@ func (v *halfISA) run(a *Conv, p halfGemm, task int, scratch []float32) {
 			args.y, args.yStride, args.half = &sums[0], 4*halfPanel, 0
 			v.gemm(&args, n)
 			for i := range n {
-				finishHalf(a, p0+i, o, sums[i*halfPanel:][:valid])
+				finishHalf(a, p0+i, o, sums[i*halfPanel:][:valid], halfPanel)
 			}
 			continue
 		}
@@ -190,8 +187,9 @@ func (v *halfISA) run(a *Conv, p halfGemm, task int, scratch []float32) {
 }
 
 // finishHalf applies an activation that the routines do not know to the sums
-// of a panel and a pixel, adds the residual and stores.
-func finishHalf(a *Conv, pixel, o int, sums []float32) {
+// of a panel and a pixel, adds the residual and stores. The panel is width
+// outputs wide.
+func finishHalf(a *Conv, pixel, o int, sums []float32, width int) {
 	activate(a.Act, sums, sums)
 	at := pixel*a.YPixel + o
 	if !a.BF16.Y {
@@ -205,7 +203,7 @@ func finishHalf(a *Conv, pixel, o int, sums []float32) {
 	}
 	at = pixel*a.YPixel*2 + o
 	// Y may be the residual.
-	y, res := Halves(a.Y)[at:][:halfPanel], Halves(a.Residual)
+	y, res := Halves(a.Y)[at:][:min(width, ceilDiv(len(sums), 32)*32)], Halves(a.Residual)
 	clear(y[len(sums):])
 	for i, v := range sums {
 		if a.HasResidual {

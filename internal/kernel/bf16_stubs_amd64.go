@@ -75,6 +75,11 @@ type halfDWArgs struct {
 //go:noescape
 func gemmBF16AVX512(a *halfArgs)
 
+// gemvBF16AVX512 computes 128 outputs of one row.
+//
+//go:noescape
+func gemvBF16AVX512(a *halfArgs)
+
 // gemmBF16AMX computes a panel of outputs for some rows: a multiple of 32, or fewer than that.
 //
 //go:noescape

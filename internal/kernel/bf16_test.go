@@ -166,3 +166,62 @@ func TestRoundBF16(t *testing.T) {
 		t.Errorf("a NaN becomes %v", v)
 	}
 }
+
+// FuzzBF16Conv runs every form of a shape.
+func FuzzBF16Conv(f *testing.F) {
+	f.Add([]byte{1, 7, 7, 8, 8, 1, 1, 1, 1, 0, 0, 0, 0}, uint64(1))
+	f.Add([]byte{2, 5, 9, 39, 35, 1, 1, 1, 1, 0, 0, 3, 1}, uint64(2))
+	f.Add([]byte{1, 9, 9, 33, 33, 3, 2, 1, 1, 1, 0, 8, 0}, uint64(3))
+	f.Add([]byte{1, 8, 12, 3, 20, 3, 2, 1, 1, 1, 7, 0, 2}, uint64(4))
+	f.Fuzz(func(t *testing.T, b []byte, seed uint64) {
+		if len(b) < 13 {
+			return
+		}
+		at := func(i, most int) int { return int(b[i])%most + 1 }
+		s := kernel.ConvShape{N: at(0, 3), H: at(1, 14), W: at(2, 14), C: at(3, 70), O: at(4, 140), KH: at(5, 5), KW: at(5, 5),
+			StrideH: at(6, 2), StrideW: at(6, 2), DilationH: at(7, 2), DilationW: at(8, 2), PadTop: at(9, 3) - 1, PadLeft: at(9, 3) - 1,
+			Act:         kernel.Act{Kind: kernel.ActKind(b[10]) % ref.NumActs, A: 0.25, B: 0.75},
+			HasResidual: b[11]&1 != 0, HasScale: b[11]&2 != 0}
+		if b[11]&8 != 0 {
+			s.O, s.Groups = s.C, s.C
+		}
+		bottom := int(b[12]) % 3
+		if s.H+s.PadTop+bottom <= (s.KH-1)*s.DilationH || s.W+s.PadLeft+bottom <= (s.KW-1)*s.DilationW {
+			return
+		}
+		checkBF16(t, window(s, bottom, bottom), seed)
+	})
+}
+
+// BenchmarkBF16Conv measures every kernel with bfloat16 on the layers of
+// MobileNetV2, stored as in a network.
+func BenchmarkBF16Conv(b *testing.B) {
+	seen := map[string]bool{}
+	for _, s := range v2Layers(224) {
+		if seen[shapeName(&s)] {
+			continue
+		}
+		seen[shapeName(&s)] = true
+		for _, f := range bf16Forms(s) {
+			f = testkit.BF16Layout(f, 0)
+			for _, k := range kernel.BF16ConvKernels() {
+				if !k.Available() || !k.Accepts(&f) || k.Impl == "ref" || f.BF16.X != f.BF16.Y {
+					continue
+				}
+				b.Run(shapeName(&s)+"/"+k.Name+"/impl="+k.Impl, func(b *testing.B) {
+					a := testkit.NewBF16Conv(f, 1)
+					packed := make([]float32, k.PackedLen(&f))
+					k.Pack(&f, a.Weight, packed)
+					a.Weight = packed
+					scratch := make([]float32, k.ScratchLen(&f))
+					for b.Loop() {
+						for task := range k.Tasks(&f) {
+							k.Run(a, task, scratch)
+						}
+					}
+					b.ReportMetric(macs(&f)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GMAC/s")
+				})
+			}
+		}
+	}
+}

@@ -40,6 +40,7 @@ var halfBlock = block{"halfArgs", "halfArgs are the arguments of a bfloat16 prod
 func halfFunctions() []function {
 	out := []function{
 		{"gemmBF16AVX512", halfBlock.name, "gemmBF16AVX512 computes a panel of outputs for some rows."},
+		{"gemvBF16AVX512", halfBlock.name, "gemvBF16AVX512 computes 128 outputs of one row."},
 		{"gemmBF16AMX", halfBlock.name, "gemmBF16AMX computes a panel of outputs for some rows: a multiple of 32, or fewer than that."},
 	}
 	for _, r := range rowsKinds {
@@ -56,6 +57,7 @@ func halfFile(a *asm) {
 	a.raw("")
 	mergeTables(a)
 	halfGemm(a)
+	halfVector(a)
 	for _, r := range rowsKinds {
 		r.emit(a)
 	}
@@ -93,6 +95,47 @@ func halfGemm(a *asm) {
 	a.label("doneBF16")
 	a.end()
 }
+
+// halfVector is one row times 128 outputs, with weights laid out as
+// [k/2][128][2], to float32: for matrix-vector products, whose time is the
+// weights' way from memory. Eight chains keep up with it, and a single stream
+// is what the processor fetches ahead best.
+func halfVector(a *asm) {
+	b := &halfBlock
+	a.begin("gemvBF16AVX512", b)
+	a.p("MOVQ %s, SI", b.at("x"))
+	a.p("MOVQ %s, R13", b.at("y"))
+	a.p("MOVQ %s, R10", b.at("bias"))
+	for j := range 8 {
+		a.p("VMOVUPS %d(R10), Z%d", 64*j, j)
+	}
+	a.p("MOVQ %s, R10", b.at("w"))
+	a.p("MOVQ %s, R11", b.at("k"))
+	loop := a.fresh("pair")
+	a.label(loop)
+	a.p("VBROADCASTSS (SI), Z8")
+	for j := range 8 {
+		a.p("VMOVUPS %d(R10), Z%d", 64*j, 9+j)
+		a.p("PREFETCHT0 %d(R10)", 64*j+vectorAhead)
+		a.dpbf16("Z8", fmt.Sprintf("Z%d", 9+j), fmt.Sprintf("Z%d", j))
+	}
+	a.p("ADDQ $4, SI")
+	a.p("ADDQ $512, R10")
+	a.p("DECQ R11")
+	a.p("JNE %s", loop)
+	var accs []sum
+	for j := range 8 {
+		accs = append(accs, sum{fmt.Sprintf("Z%d", j), j})
+	}
+	epilogue(a, avx512, b, accs, 9, false)
+	for j := range 8 {
+		a.p("VMOVUPS Z%d, %d(R13)", j, 64*j)
+	}
+	a.end()
+}
+
+// vectorAhead is how far the weights are fetched ahead, in bytes.
+const vectorAhead = 8192
 
 // halfMasks sets K1 and K2 to the valid outputs of the halves; AX is the
 // second.
