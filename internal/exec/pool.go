@@ -31,9 +31,18 @@ type Pool struct {
 	threads int
 
 	task   Task
-	n      int64
-	next   atomic.Int64
+	parts  []part // of the current task, one a thread that may take part
+	shares []part // the memory of parts
 	closed atomic.Bool
+}
+
+// part is a thread's share of a task's pieces: neighbours, and the same part of
+// every step, so that a step finds in a core's own cache what the step before
+// left there. Who is done with its own goes on with the others'.
+type part struct {
+	next atomic.Int64
+	end  int64
+	_    [48]byte
 }
 
 // A worker's state tells who may touch the pool's current task.
@@ -46,6 +55,7 @@ const (
 
 type worker struct {
 	state   atomic.Int32
+	index   int // of its part
 	wake    chan struct{}
 	scratch []float32
 	_       [64]byte
@@ -65,8 +75,9 @@ func (p *Pool) Threads() int { return p.threads }
 
 // start makes the workers at the first Run.
 func (p *Pool) start() {
-	for range p.threads - 1 {
-		w := &worker{wake: make(chan struct{}, 1)}
+	p.shares = make([]part, p.threads)
+	for i := range p.threads - 1 {
+		w := &worker{index: i + 1, wake: make(chan struct{}, 1)}
 		w.state.Store(spinning)
 		p.workers = append(p.workers, w)
 		go p.loop(w)
@@ -100,10 +111,13 @@ func (p *Pool) Run(t Task, scratch []float32) {
 		return
 	}
 	p.once.Do(p.start)
-	p.task, p.n = t, int64(n)
-	p.next.Store(0)
-	need := t.Scratch()
 	helpers := p.workers[:min(len(p.workers), n-1)]
+	p.task, p.parts = t, p.shares[:len(helpers)+1]
+	for i := range p.parts {
+		p.parts[i].next.Store(int64(n * i / len(p.parts)))
+		p.parts[i].end = int64(n * (i + 1) / len(p.parts))
+	}
+	need := t.Scratch()
 	for _, w := range helpers {
 		if len(w.scratch) < need {
 			w.scratch = make([]float32, need)
@@ -120,14 +134,14 @@ func (p *Pool) Run(t Task, scratch []float32) {
 			}
 		}
 	}
-	p.work(scratch)
+	p.work(0, scratch)
 	for _, w := range helpers {
 		// A helper that has not started yet is not waited for.
 		if w.state.CompareAndSwap(assigned, spinning) {
 			continue
 		}
 		for spins := 0; w.state.Load() == running; spins++ {
-			if spins > 100 {
+			if spins > waitLimit {
 				runtime.Gosched()
 			}
 		}
@@ -142,17 +156,24 @@ func runAlone(t Task, n int, scratch []float32) {
 	}
 }
 
-// work takes pieces until none are left.
-func (p *Pool) work(scratch []float32) {
-	t, n := p.task, p.n
-	for {
-		i := p.next.Add(1) - 1
-		if i >= n {
-			return
+// work takes pieces until none are left, those of part own first.
+func (p *Pool) work(own int, scratch []float32) {
+	t := p.task
+	for k := range p.parts {
+		part := &p.parts[(own+k)%len(p.parts)]
+		for {
+			i := part.next.Add(1) - 1
+			if i >= part.end {
+				break
+			}
+			t.Run(int(i), scratch)
 		}
-		t.Run(int(i), scratch)
 	}
 }
+
+// waitLimit bounds the spinning of the dispatcher at the end of a step, about
+// a microsecond, before it lets other goroutines run.
+const waitLimit = 2000
 
 // spinLimit bounds the wait before sleeping: some tens of microseconds.
 const spinLimit = 20000
@@ -173,7 +194,7 @@ func (p *Pool) loop(w *worker) {
 			i = 0
 		}
 		if w.state.CompareAndSwap(assigned, running) {
-			p.work(w.scratch)
+			p.work(w.index, w.scratch)
 			w.state.Store(spinning)
 		}
 	}

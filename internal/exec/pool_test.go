@@ -89,6 +89,47 @@ func (s *sharing) Run(int, []float32) {
 	s.inside.Add(-1)
 }
 
+// TestPoolTakesOver checks that a thread held up in one piece loses the others
+// of its share.
+func TestPoolTakesOver(t *testing.T) {
+	if runtime.GOMAXPROCS(0) < 2 {
+		t.Skip("one processor: nothing to share")
+	}
+	p := NewPool(2)
+	defer p.Close()
+	for range 50 {
+		var h heldUp
+		p.Run(&h, nil)
+		if h.done.Load() != 8 {
+			t.Fatalf("%d pieces of 8", h.done.Load())
+		}
+		if h.overtaken.Load() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Error("nobody took over the first thread's pieces")
+}
+
+// heldUp is eight pieces, of which the first takes as long as all others, but
+// not for ever.
+type heldUp struct {
+	done      atomic.Int32
+	overtaken atomic.Bool
+}
+
+func (h *heldUp) Tasks() int   { return 8 }
+func (h *heldUp) Scratch() int { return 0 }
+func (h *heldUp) Run(i int, _ []float32) {
+	for start := time.Now(); i == 0 && time.Since(start) < 20*time.Millisecond; {
+		if h.done.Load() == 7 {
+			h.overtaken.Store(true)
+			break
+		}
+	}
+	h.done.Add(1)
+}
+
 func BenchmarkPoolDispatch(b *testing.B) {
 	p := NewPool(2)
 	defer p.Close()
