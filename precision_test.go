@@ -4,6 +4,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/mobilenet-go/mobilenet"
@@ -26,6 +27,30 @@ func (p published) openPrecise(t *testing.T, precision mobilenet.Precision, way 
 		t.Skip(used)
 	}
 	return c
+}
+
+// TestPrecisionOption: the zero value is fp32, a precision that cannot be had
+// says so, and an unknown one is refused with the choices.
+func TestPrecisionOption(t *testing.T) {
+	file := filepath.Join("testdata", "tiny.safetensors")
+	for _, c := range []struct {
+		precision mobilenet.Precision
+		kernels   string
+		asAsked   bool
+	}{{"", "", true}, {mobilenet.PrecisionFP32, "", true}, {mobilenet.PrecisionBF16, "go", false}, {mobilenet.PrecisionBF16x3, "ref", false}} {
+		m, err := mobilenet.Open(file, &mobilenet.Options{Precision: c.precision, Kernels: c.kernels})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if used, asAsked := m.Precision(); asAsked != c.asAsked || !strings.HasPrefix(used, "fp32") || asAsked == strings.Contains(used, ":") {
+			t.Errorf("%q with kernels %q: %q, %v", c.precision, c.kernels, used, asAsked)
+		}
+	}
+	_, err := mobilenet.Open(file, &mobilenet.Options{Precision: "fp8"})
+	if err == nil || !strings.Contains(err.Error(), `"fp8"`) || !strings.Contains(err.Error(), "fp32, bf16, bf16x3") {
+		t.Errorf("an unknown precision gives %v", err)
+	}
 }
 
 // bf16Photos is how many of the 500 photos bf16 may answer otherwise, net, for

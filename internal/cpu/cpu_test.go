@@ -55,13 +55,32 @@ func TestFeatures(t *testing.T) {
 	if slices.Contains(found, "avx512f") && !slices.Contains(found, "avx2") {
 		t.Errorf("avx512f without avx2: %v", found)
 	}
-	if PureGo() && (AVX2() || AVX512() || VNNI() || NEON() || DotProd()) {
+	if PureGo() && (AVX2() || AVX512() || VNNI() || BF16() || BF16Fast() || AMX() || NEON() || DotProd()) {
 		t.Error("a purego build offers vector instructions")
 	}
 	if NEON() != (runtime.GOARCH == "arm64" && !PureGo()) {
 		t.Errorf("NEON is %v on %s", NEON(), runtime.GOARCH)
 	}
-	if AVX512() && !AVX2() {
-		t.Error("AVX-512 without AVX2")
+	if AVX512() && !AVX2() || BF16() && !AVX512() || AMX() && !BF16() {
+		t.Error("an instruction set without the one before it")
+	}
+	if AMX() != slices.Contains(Present(), "amx") {
+		t.Errorf("AMX is %v, present are %v", AMX(), Present())
+	}
+}
+
+func TestBF16Way(t *testing.T) {
+	for _, c := range []struct {
+		env, want string
+		bad       bool
+	}{{"", "auto", false}, {" AMX ", "amx", false}, {"avx512", "avx512", false}, {"off", "off", false}, {"on", "auto", true}} {
+		t.Setenv(BF16Env, c.env)
+		got, err := BF16Way()
+		if got != c.want || (err != nil) != c.bad {
+			t.Errorf("%s=%q: %q, %v, want %q", BF16Env, c.env, got, err, c.want)
+		}
+		if c.bad && !strings.Contains(NewReport().Warning, BF16Env) {
+			t.Errorf("the report does not warn of %q", c.env)
+		}
 	}
 }

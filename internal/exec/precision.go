@@ -71,13 +71,17 @@ func (p Precision) Resolve(impl string) Used {
 	fall := func(why string) Used { return Used{p, FP32, "", why} }
 	by := func(rung string) Used { return Used{p, p, rung, ""} }
 	way, _ := cpu.BF16Way()
+	missing := "no AMX here"
+	if cpu.AMX() {
+		missing = "the kernels are limited to " + impl
+	}
 	switch {
 	case way == "off":
 		return fall("switched off by " + cpu.BF16Env)
 	case way == "amx" && tiles || way == "auto" && tiles:
 		return by("amx")
 	case way == "amx":
-		return fall("no AMX here")
+		return fall(missing)
 	case !vectors && cpu.BF16():
 		return fall("the kernels are limited to " + impl)
 	case !vectors:
@@ -85,9 +89,9 @@ func (p Precision) Resolve(impl string) Used {
 	case way == "avx512":
 		return by("avx512")
 	case !cpu.BF16Fast():
-		return fall("no AMX here, and AVX512-BF16 is slower than fp32 on this processor; " + cpu.BF16Env + "=avx512 takes it")
+		return fall(missing + ", and AVX512-BF16 is slower than fp32 on this processor; " + cpu.BF16Env + "=avx512 takes it")
 	case p == BF16x3:
-		return fall("no AMX here, and three products by AVX512-BF16 are slower than one of fp32; " + cpu.BF16Env + "=avx512 takes them")
+		return fall(missing + ", and three products by AVX512-BF16 are slower than one of fp32; " + cpu.BF16Env + "=avx512 takes them")
 	}
 	return by("avx512")
 }

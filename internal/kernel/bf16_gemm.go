@@ -162,7 +162,7 @@ func (v *halfISA) run(a *Conv, p halfGemm, task int, scratch []float32) {
 		args.x, args.xStride = &x[from], stride
 		args.w, args.bias = &a.Weight[c*p.panelLen()], &a.Bias[o]
 		args.low, args.high = 1<<min(valid, 16)-1, 1<<max(valid-16, 0)-1
-		args.res = nil
+		args.width, args.res = ceilDiv(valid, 8), nil
 		at := p0*a.YPixel + o
 		if a.BF16.Y {
 			at = p0*a.YPixel + o/2

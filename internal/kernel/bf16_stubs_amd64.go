@@ -18,6 +18,7 @@ type halfArgs struct {
 	part    int      // bytes of a part of a row, with three segments
 	segs    int      // 1 or 3
 	rows    int
+	width   int      // eights of outputs that are computed, 4 at most
 	low     int      // outputs of the first half, as a mask
 	high    int      // outputs of the second half, as a mask
 	half    int      // 1: outputs are bfloat16, all 32 are written

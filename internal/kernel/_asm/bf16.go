@@ -25,6 +25,7 @@ var halfBlock = block{"halfArgs", "halfArgs are the arguments of a bfloat16 prod
 	{"part", "int", "bytes of a part of a row, with three segments"},
 	{"segs", "int", "1 or 3"},
 	{"rows", "int", ""},
+	{"width", "int", "eights of outputs that are computed, 4 at most"},
 	{"low", "int", "outputs of the first half, as a mask"},
 	{"high", "int", "outputs of the second half, as a mask"},
 	{"half", "int", "1: outputs are bfloat16, all 32 are written"},
@@ -74,18 +75,19 @@ func halfGemm(a *asm) {
 	a.p("MOVQ %s, R15", b.at("res"))
 	a.p("MOVQ %s, CX", b.at("rows"))
 	a.halfMasks()
-	a.p("TESTL AX, AX")
-	a.p("JEQ narrowBF16")
-	for _, vecs := range []int{2, 1} {
-		if vecs == 1 {
-			a.label("narrowBF16")
-		}
+	a.p("MOVQ %s, AX", b.at("width"))
+	for w := 1; w < 4; w++ {
+		a.p("CMPQ AX, $%d", w)
+		a.p("JEQ width%dBF16", w)
+	}
+	for w := 4; w >= 1; w-- {
+		a.label(fmt.Sprintf("width%dBF16", w))
 		for _, rows := range []int{14, 7, 4, 2, 1} {
 			next, loop := a.fresh("next"), a.fresh("tile")
 			a.label(loop)
 			a.p("CMPQ CX, $%d", rows)
 			a.p("JLT %s", next)
-			halfTile{tile{s: avx512, rows: rows, vecs: vecs}}.emit(a)
+			halfTile{tile{s: avx512, rows: rows, vecs: (w + 1) / 2, half: w%2 == 1}}.emit(a)
 			a.p("SUBQ $%d, CX", rows)
 			a.p("JMP %s", loop)
 			a.label(next)
@@ -146,8 +148,11 @@ func (a *asm) halfMasks() {
 	a.p("KMOVW AX, K2")
 }
 
-// halfTile is a tile of bfloat16 products by vectors.
+// halfTile is a tile of bfloat16 products by vectors. A last vector of half a
+// register is one in the products alone, which clear the other half.
 type halfTile struct{ tile }
+
+func (t halfTile) acc(r, j int) string { return t.s.v(r*t.vecs + j) }
 
 func (t halfTile) emit(a *asm) {
 	b := &halfBlock
@@ -245,12 +250,16 @@ func (t halfTile) emit(a *asm) {
 // step is one pair of inputs of every row times one row of the halves.
 func (t halfTile) step(a *asm, u int) {
 	for j := range t.vecs {
-		a.p("VMOVUPS %d(%s), %s", 64*u, []string{"R10", "R14"}[j], t.s.v(t.temp(j)))
+		a.p("VMOVUPS %d(%s), %s", 64*u, []string{"R10", "R14"}[j], t.reg(t.temp(j), j))
 	}
 	for r := range t.rows {
 		x := t.s.v(t.temp(t.vecs + r%2))
 		a.p("VBROADCASTSS %s, %s", row(r, 4*u), x)
 		for j := range t.vecs {
+			if t.half && j == t.vecs-1 {
+				a.dpbf16("Y"+x[1:], fmt.Sprintf("Y%d", t.temp(j)), "Y"+t.acc(r, j)[1:])
+				continue
+			}
 			a.dpbf16(x, t.s.v(t.temp(j)), t.acc(r, j))
 		}
 	}

@@ -25,13 +25,14 @@ const (
 	prefixF2   = 3
 )
 
-// evex writes a 512-bit instruction of the map 0F38 with registers alone.
-func (a *asm) evex(text string, prefix, op byte, dst, src, rm int) {
+// evex writes an instruction of the map 0F38 with registers alone, of 512 bits
+// or, with length 1, of 256.
+func (a *asm) evex(text string, length, prefix, op byte, dst, src, rm int) {
 	not := func(v, bit int) byte { return byte(v>>bit&1 ^ 1) }
 	a.bytes(text, 0x62,
 		not(dst, 3)<<7|not(rm, 4)<<6|not(rm, 3)<<5|not(dst, 4)<<4|2,
 		byte(^src&15)<<3|1<<2|prefix,
-		2<<5|not(src, 4)<<3,
+		length<<5|not(src, 4)<<3,
 		op, 0xc0|byte(dst&7)<<3|byte(rm&7))
 }
 
@@ -46,18 +47,22 @@ func number(reg string) int {
 
 // dpbf16 adds to dst the products of pairs: x0*w0 + x1*w1 in each lane.
 func (a *asm) dpbf16(x, w, dst string) {
-	a.evex(fmt.Sprintf("VDPBF16PS %s, %s, %s", x, w, dst), prefixF3, 0x52, number(dst), number(w), number(x))
+	length := byte(2)
+	if dst[0] == 'Y' {
+		length = 1
+	}
+	a.evex(fmt.Sprintf("VDPBF16PS %s, %s, %s", x, w, dst), length, prefixF3, 0x52, number(dst), number(w), number(x))
 }
 
 // narrow2 rounds the float32s of low and high to one register of bfloat16s.
 func (a *asm) narrow2(low, high, dst string) {
-	a.evex(fmt.Sprintf("VCVTNE2PS2BF16 %s, %s, %s", low, high, dst), prefixF2, 0x72, number(dst), number(high), number(low))
+	a.evex(fmt.Sprintf("VCVTNE2PS2BF16 %s, %s, %s", low, high, dst), 2, prefixF2, 0x72, number(dst), number(high), number(low))
 }
 
 // narrow rounds the float32s of src to the lower half of dst; the upper half
 // becomes zero.
 func (a *asm) narrow(src, dst string) {
-	a.evex(fmt.Sprintf("VCVTNEPS2BF16 %s, Y%d", src, number(dst)), prefixF3, 0x72, number(dst), 0, number(src))
+	a.evex(fmt.Sprintf("VCVTNEPS2BF16 %s, Y%d", src, number(dst)), 2, prefixF3, 0x72, number(dst), 0, number(src))
 }
 
 // general are the numbers of the general registers.
