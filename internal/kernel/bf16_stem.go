@@ -2,19 +2,16 @@
 
 package kernel
 
-import (
-	"sync"
-
-	"github.com/mobilenet-go/mobilenet/internal/cpu"
-)
+import "github.com/mobilenet-go/mobilenet/internal/cpu"
 
 // halfStem is a convolution in float32 whose output is stored as bfloat16: the
 // first of a network, whose three channels would fill a tenth of a tile. A
 // task computes some rows of outputs into scratch and rounds them.
 func halfStem() ConvKernel {
 	base := isaAVX512.gemmKernel("", acceptGemm)
-	// The block of a strip's arguments, which would go to the heap each time.
-	blocks := &sync.Pool{New: func() any { return new(Conv) }}
+	// Blocks of a strip's arguments, which would go to the heap each time. A
+	// sync.Pool would lose them now and then.
+	blocks := make(chan *Conv, 64)
 	return ConvKernel{
 		Name: "convF32ToBF16AVX512BF16", Impl: "avx512", Available: cpu.BF16, MaxError: convError,
 		Accepts: func(s *ConvShape) bool {
@@ -35,11 +32,19 @@ func halfStem() ConvKernel {
 			return n + halfStemRows(s)*s.OW*s.O
 		},
 		Run: func(a *Conv, task int, scratch []float32) {
-			b := blocks.Get().(*Conv)
+			var b *Conv
+			select {
+			case b = <-blocks:
+			default:
+				b = new(Conv)
+			}
 			*b = *a
 			runHalfStem(a, b, task, scratch)
-			*b = Conv{}
-			blocks.Put(b)
+			*b = Conv{} // it keeps nothing alive
+			select {
+			case blocks <- b:
+			default:
+			}
 		},
 	}
 }
