@@ -170,9 +170,7 @@ func (v *halfISA) run(a *Conv, p halfGemm, task int, scratch []float32) {
 		if !fused {
 			args.y, args.yStride, args.half = &sums[0], 4*halfPanel, 0
 			v.gemm(&args, n)
-			for i := range n {
-				finishHalf(a, p0+i, o, sums[i*halfPanel:][:valid], halfPanel)
-			}
+			finishHalf(a, p0, n, o, valid, halfPanel, sums)
 			continue
 		}
 		args.y, args.yStride = &a.Y[at], 4*a.YPixel
@@ -187,29 +185,34 @@ func (v *halfISA) run(a *Conv, p halfGemm, task int, scratch []float32) {
 }
 
 // finishHalf applies an activation that the routines do not know to the sums
-// of a panel and a pixel, adds the residual and stores. The panel is width
-// outputs wide.
-func finishHalf(a *Conv, pixel, o int, sums []float32, width int) {
-	activate(a.Act, sums, sums)
-	at := pixel*a.YPixel + o
-	if !a.BF16.Y {
-		for i, v := range sums {
-			if a.HasResidual {
-				v += a.Residual[at+i]
-			}
-			a.Y[at+i] = v
-		}
+// of a panel for n pixels, adds the residual and stores. The panel is width
+// outputs wide, of which valid exist.
+func finishHalf(a *Conv, p0, n, o, valid, width int, sums []float32) {
+	sums = sums[:n*width]
+	isaAVX512.activate(a.Act, sums, sums)
+	if a.BF16.Y && !a.HasResidual {
+		rowsF32AVX512(&rowsArgs{x: &sums[0], y: &a.Y[p0*a.YPixel+o/2], xStride: 4 * width, yStride: 4 * a.YPixel, rows: n, channels: valid})
 		return
 	}
-	at = pixel*a.YPixel*2 + o
-	// Y may be the residual.
-	y, res := Halves(a.Y)[at:][:min(width, ceilDiv(len(sums), 32)*32)], Halves(a.Residual)
-	clear(y[len(sums):])
-	for i, v := range sums {
-		if a.HasResidual {
-			v += WidenBF16(res[at+i])
+	for i := range n {
+		row, at := sums[i*width:][:valid], (p0+i)*a.YPixel+o
+		if !a.BF16.Y {
+			if !a.HasResidual {
+				copy(a.Y[at:], row)
+				continue
+			}
+			for j, v := range a.Residual[at:][:valid] {
+				a.Y[at+j] = row[j] + v
+			}
+			continue
 		}
-		y[i] = RoundBF16(v)
+		at = (p0+i)*a.YPixel*2 + o
+		// Y may be the residual.
+		y, res := Halves(a.Y)[at:][:min(width, ceilDiv(valid, 32)*32)], Halves(a.Residual)[at:]
+		for j, v := range row {
+			y[j] = RoundBF16(v + WidenBF16(res[j]))
+		}
+		clear(y[valid:])
 	}
 }
 

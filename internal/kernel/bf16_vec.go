@@ -80,7 +80,7 @@ func runHalfVec(a *Conv, task int, scratch []float32) {
 			gemvBF16AVX512(&args)
 			switch {
 			case !fused:
-				finishHalf(a, n, o, sums[:valid], halfWide)
+				finishHalf(a, n, 1, o, valid, halfWide, sums)
 			case a.BF16.Y:
 				rowsF32AVX512(&rowsArgs{x: &sums[0], y: &a.Y[n*a.YPixel+o/2], rows: 1, channels: valid})
 			default:

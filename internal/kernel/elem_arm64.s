@@ -201,17 +201,20 @@ TEXT ·mapActNEON(SB), NOSPLIT, $0-8
 	MOVD 16(R0), R3
 	MOVD 24(R0), R4
 	LSR $3, R4
-eights16:
+	MOVD 48(R0), R5
+	CMP $5, R5
+	BGE curves16
+eights17:
 	SUBS $4, R4
-	BLT next17
+	BLT next18
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	FLDPQ.P 32(R1), (F4, F5)
 	FLDPQ.P 32(R1), (F6, F7)
 	MOVD 48(R0), R26
 	CMP $1, R26
-	BLT epilogue18
-	BNE clip20
+	BLT epilogue19
+	BNE clip21
 	VEOR V8.B16, V8.B16, V8.B16
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
@@ -221,10 +224,10 @@ eights16:
 	WORD $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 	WORD $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
-	B epilogue18
-clip20:
+	B epilogue19
+clip21:
 	CMP $3, R26
-	BGE hswish19
+	BGE hswish20
 	FMOVS 56(R0), F8
 	VDUP V8.S[0], V8.S4
 	FMOVS 60(R0), F9
@@ -245,12 +248,12 @@ clip20:
 	WORD $0x4ea9f4a5 // fmin v5.4s, v5.4s, v9.4s
 	WORD $0x4ea9f4c6 // fmin v6.4s, v6.4s, v9.4s
 	WORD $0x4ea9f4e7 // fmin v7.4s, v7.4s, v9.4s
-	B epilogue18
-hswish19:
+	B epilogue19
+hswish20:
 	VEOR V8.B16, V8.B16, V8.B16
 	WORD $0x4f00f709 // fmov v9.4s, #6
 	WORD $0x4f00f50a // fmov v10.4s, #3
-	BGT hsigmoid21
+	BGT hsigmoid22
 	WORD $0x4e2ad40b // fadd v11.4s, v0.4s, v10.4s
 	WORD $0x4e28f56b // fmax v11.4s, v11.4s, v8.4s
 	WORD $0x4ea9f56b // fmin v11.4s, v11.4s, v9.4s
@@ -283,8 +286,8 @@ hswish19:
 	WORD $0x4e28f56b // fmax v11.4s, v11.4s, v8.4s
 	WORD $0x4ea9f56b // fmin v11.4s, v11.4s, v9.4s
 	WORD $0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
-	B factor22
-hsigmoid21:
+	B factor23
+hsigmoid22:
 	WORD $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
 	WORD $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
@@ -309,7 +312,7 @@ hsigmoid21:
 	WORD $0x4ea9f4a5 // fmin v5.4s, v5.4s, v9.4s
 	WORD $0x4ea9f4c6 // fmin v6.4s, v6.4s, v9.4s
 	WORD $0x4ea9f4e7 // fmin v7.4s, v7.4s, v9.4s
-factor22:
+factor23:
 	FMOVS 64(R0), F10
 	VDUP V10.S[0], V10.S4
 	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
@@ -320,29 +323,29 @@ factor22:
 	WORD $0x6e2adca5 // fmul v5.4s, v5.4s, v10.4s
 	WORD $0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
 	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
-epilogue18:
+epilogue19:
 	FSTPQ.P (F0, F1), 32(R3)
 	FSTPQ.P (F2, F3), 32(R3)
 	FSTPQ.P (F4, F5), 32(R3)
 	FSTPQ.P (F6, F7), 32(R3)
-	B eights16
-next17:
+	B eights17
+next18:
 	ADD $4, R4
-eights23:
+eights24:
 	SUBS $1, R4
-	BLT next24
+	BLT next25
 	FLDPQ.P 32(R1), (F0, F1)
 	MOVD 48(R0), R26
 	CMP $1, R26
-	BLT epilogue25
-	BNE clip27
+	BLT epilogue26
+	BNE clip28
 	VEOR V8.B16, V8.B16, V8.B16
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	B epilogue25
-clip27:
+	B epilogue26
+clip28:
 	CMP $3, R26
-	BGE hswish26
+	BGE hswish27
 	FMOVS 56(R0), F8
 	VDUP V8.S[0], V8.S4
 	FMOVS 60(R0), F9
@@ -351,12 +354,12 @@ clip27:
 	WORD $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
 	WORD $0x4ea9f421 // fmin v1.4s, v1.4s, v9.4s
-	B epilogue25
-hswish26:
+	B epilogue26
+hswish27:
 	VEOR V8.B16, V8.B16, V8.B16
 	WORD $0x4f00f709 // fmov v9.4s, #6
 	WORD $0x4f00f50a // fmov v10.4s, #3
-	BGT hsigmoid28
+	BGT hsigmoid29
 	WORD $0x4e2ad40b // fadd v11.4s, v0.4s, v10.4s
 	WORD $0x4e28f56b // fmax v11.4s, v11.4s, v8.4s
 	WORD $0x4ea9f56b // fmin v11.4s, v11.4s, v9.4s
@@ -365,24 +368,321 @@ hswish26:
 	WORD $0x4e28f56b // fmax v11.4s, v11.4s, v8.4s
 	WORD $0x4ea9f56b // fmin v11.4s, v11.4s, v9.4s
 	WORD $0x6e2bdc21 // fmul v1.4s, v1.4s, v11.4s
-	B factor29
-hsigmoid28:
+	B factor30
+hsigmoid29:
 	WORD $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
 	WORD $0x4ea9f421 // fmin v1.4s, v1.4s, v9.4s
-factor29:
+factor30:
 	FMOVS 64(R0), F10
 	VDUP V10.S[0], V10.S4
 	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
 	WORD $0x6e2adc21 // fmul v1.4s, v1.4s, v10.4s
-epilogue25:
+epilogue26:
 	FSTPQ.P (F0, F1), 32(R3)
-	B eights23
-next24:
+	B eights24
+next25:
 	ADD $1, R4
+	RET
+curves16:
+	CMP $5, R5
+	BNE curve31
+	FMOVS 64(R0), F16
+	VDUP V16.S[0], V16.S4
+loop32:
+	FLDPQ.P 32(R1), (F0, F5)
+	WORD $0x4ea0e802 // fcmlt v2.4s, v0.4s, #0.0
+	WORD $0x4ea0e8a7 // fcmlt v7.4s, v5.4s, #0.0
+	WORD $0x6e30dc01 // fmul v1.4s, v0.4s, v16.4s
+	WORD $0x6e30dca6 // fmul v6.4s, v5.4s, v16.4s
+	VBIT V2.B16, V1.B16, V0.B16
+	VBIT V7.B16, V6.B16, V5.B16
+	FSTPQ.P (F0, F5), 32(R3)
+	SUBS $1, R4
+	BNE loop32
+	RET
+curve31:
+	CMP $6, R5
+	BNE curve33
+	FMOVS 64(R0), F16
+	VDUP V16.S[0], V16.S4
+	FMOVS 56(R0), F17
+	VDUP V17.S[0], V17.S4
+	MOVW $0x0, R6
+	VDUP R6, V18.S4
+	MOVW $0x3f800000, R6
+	VDUP R6, V19.S4
+loop34:
+	FLDPQ.P 32(R1), (F0, F5)
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x6e30dca5 // fmul v5.4s, v5.4s, v16.4s
+	WORD $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
+	WORD $0x4e31d4a5 // fadd v5.4s, v5.4s, v17.4s
+	WORD $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
+	WORD $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
+	WORD $0x4eb3f400 // fmin v0.4s, v0.4s, v19.4s
+	WORD $0x4eb3f4a5 // fmin v5.4s, v5.4s, v19.4s
+	FSTPQ.P (F0, F5), 32(R3)
+	SUBS $1, R4
+	BNE loop34
+	RET
+curve33:
+	CMP $7, R5
+	BNE curve35
+	MOVW $0x3f800000, R6
+	VDUP R6, V16.S4
+	MOVW $0xc2b0bd71, R6
+	VDUP R6, V17.S4
+	MOVW $0x42ad3333, R6
+	VDUP R6, V18.S4
+	MOVW $0xbfb8aa3b, R6
+	VDUP R6, V19.S4
+	MOVW $0xbf317218, R6
+	VDUP R6, V20.S4
+	MOVW $0x3102e308, R6
+	VDUP R6, V21.S4
+	MOVW $0xbefffffe, R6
+	VDUP R6, V22.S4
+	MOVW $0x3e2aaa49, R6
+	VDUP R6, V23.S4
+	MOVW $0xbd2aac79, R6
+	VDUP R6, V24.S4
+	MOVW $0x3c091d10, R6
+	VDUP R6, V25.S4
+	MOVW $0xbab511e8, R6
+	VDUP R6, V26.S4
+loop36:
+	FLDPQ.P 32(R1), (F0, F5)
+	WORD $0x4e31f401 // fmax v1.4s, v0.4s, v17.4s
+	WORD $0x4e31f4a6 // fmax v6.4s, v5.4s, v17.4s
+	WORD $0x4eb2f421 // fmin v1.4s, v1.4s, v18.4s
+	WORD $0x4eb2f4c6 // fmin v6.4s, v6.4s, v18.4s
+	WORD $0x6e33dc22 // fmul v2.4s, v1.4s, v19.4s
+	WORD $0x6e33dcc7 // fmul v7.4s, v6.4s, v19.4s
+	WORD $0x4e21a844 // fcvtns v4.4s, v2.4s
+	WORD $0x4e21a8e9 // fcvtns v9.4s, v7.4s
+	WORD $0x4e21d882 // scvtf v2.4s, v4.4s
+	WORD $0x4e21d927 // scvtf v7.4s, v9.4s
+	VFMLS V20.S4, V2.S4, V1.S4
+	VFMLS V20.S4, V7.S4, V6.S4
+	VFMLS V21.S4, V2.S4, V1.S4
+	VFMLS V21.S4, V7.S4, V6.S4
+	VMOV V26.B16, V3.B16
+	VMOV V26.B16, V8.B16
+	VMOV V25.B16, V2.B16
+	VMOV V25.B16, V7.B16
+	VFMLA V1.S4, V3.S4, V2.S4
+	VFMLA V6.S4, V8.S4, V7.S4
+	VMOV V24.B16, V3.B16
+	VMOV V24.B16, V8.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	VFMLA V6.S4, V7.S4, V8.S4
+	VMOV V23.B16, V2.B16
+	VMOV V23.B16, V7.B16
+	VFMLA V1.S4, V3.S4, V2.S4
+	VFMLA V6.S4, V8.S4, V7.S4
+	VMOV V22.B16, V3.B16
+	VMOV V22.B16, V8.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	VFMLA V6.S4, V7.S4, V8.S4
+	VMOV V16.B16, V2.B16
+	VMOV V16.B16, V7.B16
+	VFMLA V1.S4, V3.S4, V2.S4
+	VFMLA V6.S4, V8.S4, V7.S4
+	VMOV V16.B16, V3.B16
+	VMOV V16.B16, V8.B16
+	VFMLS V1.S4, V2.S4, V3.S4
+	VFMLS V6.S4, V7.S4, V8.S4
+	VSHL $23, V4.S4, V4.S4
+	VSHL $23, V9.S4, V9.S4
+	VADD V4.S4, V3.S4, V3.S4
+	VADD V9.S4, V8.S4, V8.S4
+	WORD $0x6ea0e624 // fcmgt v4.4s, v17.4s, v0.4s
+	WORD $0x6ea5e629 // fcmgt v9.4s, v17.4s, v5.4s
+	VSHL $23, V4.S4, V4.S4
+	VSHL $23, V9.S4, V9.S4
+	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	WORD $0x4ea9d508 // fsub v8.4s, v8.4s, v9.4s
+	WORD $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
+	WORD $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD $0x6e23fe00 // fdiv v0.4s, v16.4s, v3.4s
+	WORD $0x6e28fe05 // fdiv v5.4s, v16.4s, v8.4s
+	FSTPQ.P (F0, F5), 32(R3)
+	SUBS $1, R4
+	BNE loop36
+	RET
+curve35:
+	CMP $8, R5
+	BNE curve37
+	MOVW $0x3f800000, R6
+	VDUP R6, V16.S4
+	MOVW $0xc2b0bd71, R6
+	VDUP R6, V17.S4
+	MOVW $0x42ad3333, R6
+	VDUP R6, V18.S4
+	MOVW $0xbfb8aa3b, R6
+	VDUP R6, V19.S4
+	MOVW $0xbf317218, R6
+	VDUP R6, V20.S4
+	MOVW $0x3102e308, R6
+	VDUP R6, V21.S4
+	MOVW $0xbefffffe, R6
+	VDUP R6, V22.S4
+	MOVW $0x3e2aaa49, R6
+	VDUP R6, V23.S4
+	MOVW $0xbd2aac79, R6
+	VDUP R6, V24.S4
+	MOVW $0x3c091d10, R6
+	VDUP R6, V25.S4
+	MOVW $0xbab511e8, R6
+	VDUP R6, V26.S4
+loop38:
+	FLDPQ.P 32(R1), (F0, F5)
+	WORD $0x4e31f401 // fmax v1.4s, v0.4s, v17.4s
+	WORD $0x4e31f4a6 // fmax v6.4s, v5.4s, v17.4s
+	WORD $0x4eb2f421 // fmin v1.4s, v1.4s, v18.4s
+	WORD $0x4eb2f4c6 // fmin v6.4s, v6.4s, v18.4s
+	WORD $0x6e33dc22 // fmul v2.4s, v1.4s, v19.4s
+	WORD $0x6e33dcc7 // fmul v7.4s, v6.4s, v19.4s
+	WORD $0x4e21a844 // fcvtns v4.4s, v2.4s
+	WORD $0x4e21a8e9 // fcvtns v9.4s, v7.4s
+	WORD $0x4e21d882 // scvtf v2.4s, v4.4s
+	WORD $0x4e21d927 // scvtf v7.4s, v9.4s
+	VFMLS V20.S4, V2.S4, V1.S4
+	VFMLS V20.S4, V7.S4, V6.S4
+	VFMLS V21.S4, V2.S4, V1.S4
+	VFMLS V21.S4, V7.S4, V6.S4
+	VMOV V26.B16, V3.B16
+	VMOV V26.B16, V8.B16
+	VMOV V25.B16, V2.B16
+	VMOV V25.B16, V7.B16
+	VFMLA V1.S4, V3.S4, V2.S4
+	VFMLA V6.S4, V8.S4, V7.S4
+	VMOV V24.B16, V3.B16
+	VMOV V24.B16, V8.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	VFMLA V6.S4, V7.S4, V8.S4
+	VMOV V23.B16, V2.B16
+	VMOV V23.B16, V7.B16
+	VFMLA V1.S4, V3.S4, V2.S4
+	VFMLA V6.S4, V8.S4, V7.S4
+	VMOV V22.B16, V3.B16
+	VMOV V22.B16, V8.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	VFMLA V6.S4, V7.S4, V8.S4
+	VMOV V16.B16, V2.B16
+	VMOV V16.B16, V7.B16
+	VFMLA V1.S4, V3.S4, V2.S4
+	VFMLA V6.S4, V8.S4, V7.S4
+	VMOV V16.B16, V3.B16
+	VMOV V16.B16, V8.B16
+	VFMLS V1.S4, V2.S4, V3.S4
+	VFMLS V6.S4, V7.S4, V8.S4
+	VSHL $23, V4.S4, V4.S4
+	VSHL $23, V9.S4, V9.S4
+	VADD V4.S4, V3.S4, V3.S4
+	VADD V9.S4, V8.S4, V8.S4
+	WORD $0x6ea0e624 // fcmgt v4.4s, v17.4s, v0.4s
+	WORD $0x6ea5e629 // fcmgt v9.4s, v17.4s, v5.4s
+	VSHL $23, V4.S4, V4.S4
+	VSHL $23, V9.S4, V9.S4
+	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	WORD $0x4ea9d508 // fsub v8.4s, v8.4s, v9.4s
+	WORD $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
+	WORD $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD $0x6e23fc00 // fdiv v0.4s, v0.4s, v3.4s
+	WORD $0x6e28fca5 // fdiv v5.4s, v5.4s, v8.4s
+	FSTPQ.P (F0, F5), 32(R3)
+	SUBS $1, R4
+	BNE loop38
+	RET
+curve37:
+	MOVW $0x3f800000, R6
+	VDUP R6, V16.S4
+	MOVW $0xc2ad3333, R6
+	VDUP R6, V17.S4
+	MOVW $0x42b0bd71, R6
+	VDUP R6, V18.S4
+	MOVW $0x3fb8aa3b, R6
+	VDUP R6, V19.S4
+	MOVW $0x3f317218, R6
+	VDUP R6, V20.S4
+	MOVW $0xb102e308, R6
+	VDUP R6, V21.S4
+	MOVW $0x3efffffe, R6
+	VDUP R6, V22.S4
+	MOVW $0x3e2aaa49, R6
+	VDUP R6, V23.S4
+	MOVW $0x3d2aac79, R6
+	VDUP R6, V24.S4
+	MOVW $0x3c091d10, R6
+	VDUP R6, V25.S4
+	MOVW $0x3ab511e8, R6
+	VDUP R6, V26.S4
+loop39:
+	FLDPQ.P 32(R1), (F0, F5)
+	FMOVS 56(R0), F1
+	FMOVS 56(R0), F6
+	VDUP V1.S[0], V1.S4
+	VDUP V6.S[0], V6.S4
+	WORD $0x4ea1d400 // fsub v0.4s, v0.4s, v1.4s
+	WORD $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
+	WORD $0x4e31f401 // fmax v1.4s, v0.4s, v17.4s
+	WORD $0x4e31f4a6 // fmax v6.4s, v5.4s, v17.4s
+	WORD $0x4eb2f421 // fmin v1.4s, v1.4s, v18.4s
+	WORD $0x4eb2f4c6 // fmin v6.4s, v6.4s, v18.4s
+	WORD $0x6e33dc22 // fmul v2.4s, v1.4s, v19.4s
+	WORD $0x6e33dcc7 // fmul v7.4s, v6.4s, v19.4s
+	WORD $0x4e21a844 // fcvtns v4.4s, v2.4s
+	WORD $0x4e21a8e9 // fcvtns v9.4s, v7.4s
+	WORD $0x4e21d882 // scvtf v2.4s, v4.4s
+	WORD $0x4e21d927 // scvtf v7.4s, v9.4s
+	VFMLS V20.S4, V2.S4, V1.S4
+	VFMLS V20.S4, V7.S4, V6.S4
+	VFMLS V21.S4, V2.S4, V1.S4
+	VFMLS V21.S4, V7.S4, V6.S4
+	VMOV V26.B16, V3.B16
+	VMOV V26.B16, V8.B16
+	VMOV V25.B16, V2.B16
+	VMOV V25.B16, V7.B16
+	VFMLA V1.S4, V3.S4, V2.S4
+	VFMLA V6.S4, V8.S4, V7.S4
+	VMOV V24.B16, V3.B16
+	VMOV V24.B16, V8.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	VFMLA V6.S4, V7.S4, V8.S4
+	VMOV V23.B16, V2.B16
+	VMOV V23.B16, V7.B16
+	VFMLA V1.S4, V3.S4, V2.S4
+	VFMLA V6.S4, V8.S4, V7.S4
+	VMOV V22.B16, V3.B16
+	VMOV V22.B16, V8.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	VFMLA V6.S4, V7.S4, V8.S4
+	VMOV V16.B16, V2.B16
+	VMOV V16.B16, V7.B16
+	VFMLA V1.S4, V3.S4, V2.S4
+	VFMLA V6.S4, V8.S4, V7.S4
+	VMOV V16.B16, V3.B16
+	VMOV V16.B16, V8.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	VFMLA V6.S4, V7.S4, V8.S4
+	VSHL $23, V4.S4, V4.S4
+	VSHL $23, V9.S4, V9.S4
+	VADD V4.S4, V3.S4, V3.S4
+	VADD V9.S4, V8.S4, V8.S4
+	WORD $0x6ea0e624 // fcmgt v4.4s, v17.4s, v0.4s
+	WORD $0x6ea5e629 // fcmgt v9.4s, v17.4s, v5.4s
+	WORD $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	WORD $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
+	VMOV V3.B16, V0.B16
+	VMOV V8.B16, V5.B16
+	FSTPQ.P (F0, F5), 32(R3)
+	SUBS $1, R4
+	BNE loop39
 	RET
 
 // func mapAddNEON(a *elemArgs)
@@ -397,9 +697,9 @@ TEXT ·mapAddNEON(SB), NOSPLIT, $0-8
 	FMOVS 60(R0), F17
 	VDUP V17.S[0], V17.S4
 	LSR $3, R4
-eights30:
+eights40:
 	SUBS $4, R4
-	BLT next31
+	BLT next41
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	FLDPQ.P 32(R1), (F4, F5)
@@ -436,12 +736,12 @@ eights30:
 	FSTPQ.P (F2, F3), 32(R3)
 	FSTPQ.P (F4, F5), 32(R3)
 	FSTPQ.P (F6, F7), 32(R3)
-	B eights30
-next31:
+	B eights40
+next41:
 	ADD $4, R4
-eights32:
+eights42:
 	SUBS $1, R4
-	BLT next33
+	BLT next43
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R2), (F8, F9)
 	WORD $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
@@ -451,8 +751,8 @@ eights32:
 	WORD $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD $0x4eb1f421 // fmin v1.4s, v1.4s, v17.4s
 	FSTPQ.P (F0, F1), 32(R3)
-	B eights32
-next33:
+	B eights42
+next43:
 	ADD $1, R4
 	RET
 
@@ -468,9 +768,9 @@ TEXT ·mapMulNEON(SB), NOSPLIT, $0-8
 	FMOVS 60(R0), F17
 	VDUP V17.S[0], V17.S4
 	LSR $3, R4
-eights34:
+eights44:
 	SUBS $4, R4
-	BLT next35
+	BLT next45
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	FLDPQ.P 32(R1), (F4, F5)
@@ -507,12 +807,12 @@ eights34:
 	FSTPQ.P (F2, F3), 32(R3)
 	FSTPQ.P (F4, F5), 32(R3)
 	FSTPQ.P (F6, F7), 32(R3)
-	B eights34
-next35:
+	B eights44
+next45:
 	ADD $4, R4
-eights36:
+eights46:
 	SUBS $1, R4
-	BLT next37
+	BLT next47
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R2), (F8, F9)
 	WORD $0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
@@ -522,7 +822,7 @@ eights36:
 	WORD $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD $0x4eb1f421 // fmin v1.4s, v1.4s, v17.4s
 	FSTPQ.P (F0, F1), 32(R3)
-	B eights36
-next37:
+	B eights46
+next47:
 	ADD $1, R4
 	RET

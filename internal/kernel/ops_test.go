@@ -21,17 +21,7 @@ func TestActivation(t *testing.T) {
 					a.X[i] = float32(v)
 				}
 			}
-			if n > 7 && kind != ref.Swish && kind != ref.GELU && kind != ref.HSwish {
-				// Beyond: their -Inf is 0 times infinity, whatever comes of it.
-				checkActivation(t, a)
-			} else {
-				for i := range a.X {
-					if math.IsInf(float64(a.X[i]), -1) {
-						a.X[i] = -2000
-					}
-				}
-				checkActivation(t, a)
-			}
+			checkActivation(t, a)
 		}
 	}
 }
@@ -44,6 +34,9 @@ func checkActivation(t *testing.T, a kernel.Activation) {
 	reference := kernel.Activation{Len: a.Len, Act: a.Act, X: a.X, Y: want}
 	ref.Activation(&reference)
 	for _, k := range kernel.ActivationKernels() {
+		if !k.Available() {
+			continue
+		}
 		y := append([]float32(nil), a.X...)
 		b := kernel.Activation{Len: a.Len, Act: a.Act, X: y, Y: y}
 		for task := range k.Tasks(&b) {

@@ -20,6 +20,12 @@ const (
 	modeClip
 	modeHSwish
 	modeHSigmoid
+	// What follows only the elementwise routine knows.
+	modeLeaky
+	modeHardSigmoid
+	modeSigmoid
+	modeSwish
+	modeExp // e^(x - lo) of x <= lo
 )
 
 // vecAct is an activation as the routines take it. fused is false for those
@@ -40,6 +46,25 @@ func vecAct(act Act) (mode int, lo, hi, scale float32, fused bool) {
 		return modeHSigmoid, 0, 0, act.A, true
 	}
 	return modeLinear, 0, 0, 0, false
+}
+
+// mapArgs are the arguments of the elementwise routine for an activation; ok is
+// false for those it does not know either.
+func mapArgs(act Act) (e elemArgs, ok bool) {
+	if e.mode, e.lo, e.hi, e.scale, ok = vecAct(act); ok {
+		return e, true
+	}
+	switch act.Kind {
+	case ref.LeakyReLU:
+		return elemArgs{mode: modeLeaky, scale: act.A}, true
+	case ref.HardSigmoid:
+		return elemArgs{mode: modeHardSigmoid, scale: act.A, lo: act.B}, true
+	case ref.Sigmoid:
+		return elemArgs{mode: modeSigmoid}, true
+	case ref.Swish:
+		return elemArgs{mode: modeSwish}, true
+	}
+	return e, false
 }
 
 // vecConvKernels lists the convolutions, best first.

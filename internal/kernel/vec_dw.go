@@ -91,11 +91,20 @@ func (v *vecISA) runDepthwise(a *Conv, task, k, stride int) {
 			v.depthwiseLine(a, &args, line, row*a.OW, phase, k, stride)
 		}
 		if !fused {
-			for i := range a.OW {
-				y := a.Y[(row*a.OW+i)*a.YPixel:][:a.C]
-				activate(a.Act, y, y)
-			}
+			v.activateRow(a, row)
 		}
+	}
+}
+
+// activateRow applies the activation to a row of outputs.
+func (v *vecISA) activateRow(a *Conv, row int) {
+	n, pixels := a.C, a.OW
+	if a.YPixel == a.C {
+		n, pixels = a.OW*a.C, 1
+	}
+	for i := range pixels {
+		y := a.Y[(row*a.OW+i)*a.YPixel:][:n]
+		v.activate(a.Act, y, y)
 	}
 }
 

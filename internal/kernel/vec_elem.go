@@ -9,7 +9,8 @@ import (
 )
 
 // The elementwise operations on vector registers. Eights of elements go
-// through the routines, a tail through the portable code.
+// through the routines. So does a tail, in memory of its own, where the
+// portable code's last bits would be others.
 
 // vecKernel registers a function that takes some arguments.
 func vecKernel[A any](v *vecISA, name string, accepts func(*A) bool, tasks func(*A) int, run func(*A, int)) Kernel[A] {
@@ -24,8 +25,8 @@ func vecKernel[A any](v *vecISA, name string, accepts func(*A) bool, tasks func(
 func vecActivationKernels() (out []Kernel[Activation]) {
 	for _, v := range vecISAs {
 		out = append(out, vecKernel(v, "actF32", func(a *Activation) bool {
-			_, _, _, _, fused := vecAct(a.Act)
-			return fused
+			_, ok := mapArgs(a.Act)
+			return ok
 		}, activationTasks, v.runActivation))
 	}
 	return out
@@ -41,9 +42,9 @@ func vecGlobalAvgPoolKernels() (out []Kernel[GlobalAvgPool]) {
 func vecBinaryKernels() (out []Kernel[Binary]) {
 	for _, v := range vecISAs {
 		out = append(out, vecKernel(v, "binaryF32", func(a *Binary) bool {
-			_, _, _, _, fused := vecAct(a.Act)
+			_, ok := mapArgs(a.Act)
 			p := planBinary(a)
-			return fused && (a.Fn == ref.Add || a.Fn == ref.Mul) && p.innerA == 1 && p.innerB == 1 && p.inner >= 8
+			return ok && (a.Fn == ref.Add || a.Fn == ref.Mul) && p.innerA == 1 && p.innerB == 1 && p.inner >= 8
 		}, binaryTasks, v.runBinary))
 	}
 	return out
@@ -56,16 +57,31 @@ func (v *vecISA) runActivation(a *Activation, task int) {
 
 // activate is y = act(x) for any activation; y may be x.
 func (v *vecISA) activate(act Act, x, y []float32) {
-	n := len(y) &^ 7
-	e := elemArgs{n: n}
-	var fused bool
-	if e.mode, e.lo, e.hi, e.scale, fused = vecAct(act); !fused || n == 0 {
-		activate(act, x, y)
+	if act.Kind == ref.Linear {
+		copy(y, x)
 		return
 	}
-	e.x, e.y = &x[0], &y[0]
-	v.mapAct(&e)
-	activate(act, x[n:len(y)], y[n:])
+	if e, ok := mapArgs(act); ok {
+		v.mapEach(&e, x, y)
+		return
+	}
+	activate(act, x, y)
+}
+
+// mapEach runs the elementwise routine over any number of elements.
+func (v *vecISA) mapEach(e *elemArgs, x, y []float32) {
+	if e.n = len(y) &^ 7; e.n > 0 {
+		e.x, e.y = &x[0], &y[0]
+		v.mapAct(e)
+	}
+	if rest := y[e.n:]; len(rest) > 0 {
+		var eight [8]float32
+		copy(eight[:], x[e.n:len(y)])
+		tail := *e
+		tail.x, tail.y, tail.n = &eight[0], &eight[0], 8
+		v.mapAct(&tail)
+		copy(rest, eight[:])
+	}
 }
 
 // runGlobalAvgPool sums each row on its own, then the rows.
@@ -120,13 +136,15 @@ func (v *vecISA) runBinary(a *Binary, task int) {
 			} else {
 				v.mapMul(&e)
 			}
-			if post {
-				v.activate(a.Act, y[:e.n], y[:e.n])
-			}
 		}
 		if rest := y[e.n:]; len(rest) > 0 {
 			binaryVV(a.Fn, x[e.n:], b[e.n:], rest)
-			activate(a.Act, rest, rest)
+			if !post {
+				activate(a.Act, rest, rest)
+			}
+		}
+		if post {
+			v.activate(a.Act, y, y)
 		}
 		lo += n
 	}

@@ -155,25 +155,30 @@ func (t *vecTask) run(c, most int) int {
 	return 1
 }
 
-// quad computes four panels of one pixel at once. It refuses an activation
-// that the routine does not know.
+// quad computes four panels of one pixel at once. An activation that the
+// routine does not know follows in place, unless a residual is added after it:
+// that it refuses.
 func (t *vecTask) quad(c int) bool {
 	a, p := t.a, &t.p
 	o := t.g*p.og + c*p.panel
 	args := gemmArgs{bias: &a.Bias[o], width: 4 * t.v.wide, run: p.k, rows: 1, ahead: t.ahead}
 	var fused bool
-	if args.mode, args.lo, args.hi, args.scale, fused = vecAct(a.Act); !fused {
+	if args.mode, args.lo, args.hi, args.scale, fused = vecAct(a.Act); !fused && a.HasResidual {
 		return false
 	}
 	args.w = &a.Weight[(t.g*ceilDiv(p.og, 8)*8+c*p.panel)*p.k]
 	if args.x = &a.X[t.p0*a.XPixel]; p.rows == rowsGathered {
 		args.x = &t.copies[0]
 	}
-	args.y = &a.Y[t.p0*a.YPixel+o]
+	y := a.Y[t.p0*a.YPixel+o:][:4*p.panel]
+	args.y = &y[0]
 	if a.HasResidual {
 		args.res = &a.Residual[t.p0*a.YPixel+o]
 	}
 	t.v.gemm(&args)
+	if !fused {
+		t.v.activate(a.Act, y, y)
+	}
 	return true
 }
 
@@ -206,7 +211,7 @@ func at(a *Conv, g, o int, p *vecGemm, k, eights int) []float32 {
 // finish takes the sums of a panel from scratch to Y.
 func (t *vecTask) finish(o, valid, width int) {
 	a := t.a
-	activate(a.Act, t.sums[:t.n*width], t.sums[:t.n*width])
+	t.v.activate(a.Act, t.sums[:t.n*width], t.sums[:t.n*width])
 	for i := range t.n {
 		sum := t.sums[i*width:][:valid]
 		at := (t.p0+i)*a.YPixel + o

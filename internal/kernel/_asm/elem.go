@@ -20,14 +20,16 @@ var elemKinds = []string{"scalePanel", "scaleRows", "sumPixels", "mapAct", "mapA
 
 func elemFile(a *asm) {
 	constants(a)
+	var pool []uint32
 	for _, s := range isas {
 		scalePanel(a, s)
 		scaleRows(a, s)
 		sumPixels(a, s)
-		mapAct(a, s)
+		pool = append(pool, mapAct(a, s)...)
 		mapBinary(a, s, "mapAdd", "VADDPS")
 		mapBinary(a, s, "mapMul", "VMULPS")
 	}
+	a.numbers(pool)
 }
 
 // constants are the numbers of the hard swish.
@@ -175,13 +177,18 @@ func sumPixels(a *asm, s isa) {
 	a.end()
 }
 
-// mapAct applies the activation of mode to n elements.
-func mapAct(a *asm, s isa) {
+// mapAct applies the activation of mode to n elements. It returns the
+// constants it names.
+func mapAct(a *asm, s isa) (pool []uint32) {
 	b := &elemBlock
 	a.begin("mapAct"+s.name, b)
 	a.p("MOVQ %s, SI", b.at("x"))
 	a.p("MOVQ %s, DX", b.at("y"))
 	a.p("MOVQ %s, CX", b.at("n"))
+	curved := a.fresh("curves")
+	a.p("MOVQ %s, AX", b.at("mode"))
+	a.p("CMPQ AX, $%d", curves[0].mode)
+	a.p("JGE %s", curved)
 	four, rest, one, done := a.fresh("four"), a.fresh("rest"), a.fresh("one"), a.fresh("done")
 	a.p("SUBQ $%d, CX", 4*s.lanes)
 	a.p("JLT %s", rest)
@@ -212,6 +219,8 @@ func mapAct(a *asm, s isa) {
 	a.p("JNE %s", one)
 	a.label(done)
 	a.end()
+	a.label(curved)
+	return mapCurves(a, s)
 }
 
 // mapBinary combines n elements of x with those of b, then clips.

@@ -67,16 +67,35 @@ func (a *asm) mulLane(d, n, m, lane int) {
 // neonOps are the three-register operations on four float32s.
 var neonOps = map[string]uint32{
 	"fadd": 0x4e20d400,
+	"fsub": 0x4ea0d400,
 	"fmul": 0x6e20dc00,
 	"fdiv": 0x6e20fc00,
 	// Minimum and maximum of a NaN and a number are NaNs.
 	"fmax": 0x4e20f400,
 	"fmin": 0x4ea0f400,
+	// All ones where n > m.
+	"fcmgt": 0x6ea0e400,
 }
 
 // op is d = n op m.
 func (a *asm) op(name string, d, n, m int) {
 	a.word(neonOps[name]|uint32(m<<16|n<<5|d), "%s v%d.4s, v%d.4s, v%d.4s", name, d, n, m)
+}
+
+// neonOps2 are the operations on one register of four numbers.
+var neonOps2 = map[string]uint32{
+	"fcvtns": 0x4e21a800, // to the nearest integer
+	"scvtf":  0x4e21d800, // from an integer
+}
+
+// op2 is d = op n.
+func (a *asm) op2(name string, d, n int) {
+	a.word(neonOps2[name]|uint32(n<<5|d), "%s v%d.4s, v%d.4s", name, d, n)
+}
+
+// negative is d = all ones where n < 0.
+func (a *asm) negative(d, n int) {
+	a.word(uint32(0x4ea0e800|n<<5|d), "fcmlt v%d.4s, v%d.4s, #0.0", d, n)
 }
 
 // constant is d = v in every lane, of the numbers with four bits of mantissa

@@ -142,6 +142,10 @@ func mapActNEON(a *asm) {
 		a.fetch(b, f[0], f[1])
 	}
 	a.p("LSR $3, R4")
+	curved := a.fresh("curves")
+	a.fetch(b, "mode", "R5")
+	a.p("CMP $%d, R5", curves[0].mode)
+	a.p("BGE %s", curved)
 	a.eights("R4", func(eights int) {
 		a.load(0, eights, "R1")
 		accs := []int{0, 1, 2, 3, 4, 5, 6, 7}[:2*eights]
@@ -149,6 +153,8 @@ func mapActNEON(a *asm) {
 		a.store(0, eights, "R3")
 	})
 	a.p("RET")
+	a.label(curved)
+	mapCurvesNEON(a)
 }
 
 func mapBinaryNEON(a *asm, name, op string) {
