@@ -106,3 +106,24 @@ func BenchmarkActivation(b *testing.B) {
 		})
 	}
 }
+
+// TestConvCurves runs layers whose activation follows the products in a pass
+// of its own: one pixel and many, whole eights and not, pixels apart, with a
+// residual, depthwise.
+func TestConvCurves(t *testing.T) {
+	for i, s := range []kernel.ConvShape{
+		same(2, 1, 1, 64, 600, 1, 1, 1), same(1, 1, 1, 40, 600, 1, 1, 1), same(2, 9, 14, 40, 104, 1, 1, 1), same(1, 9, 14, 40, 99, 1, 1, 1),
+		same(1, 9, 9, 3, 24, 3, 2, 1), same(2, 9, 13, 40, 40, 3, 1, 40), same(1, 9, 13, 37, 37, 5, 2, 37),
+	} {
+		for j, kind := range []kernel.ActKind{ref.Swish, ref.Sigmoid, ref.LeakyReLU, ref.HardSigmoid, ref.GELU} {
+			s := s
+			s.Act = kernel.Act{Kind: kind, A: 0.25, B: 0.75}
+			for _, s.HasResidual = range []bool{false, true} {
+				testkit.CheckConv(t, s, uint64(10*i+j))
+				wide := s
+				wide.YPixel += 16
+				testkit.CheckConv(t, wide, uint64(10*i+j))
+			}
+		}
+	}
+}

@@ -143,7 +143,7 @@ pixel11:
 	WORD $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
 	SUBS $1, R9
 	BNE row10
-	FMOVS 64(R0), F16
+	FMOVS 72(R0), F16
 	VDUP V16.S[0], V16.S4
 	WORD $0x6e30fc00 // fdiv v0.4s, v0.4s, v16.4s
 	WORD $0x6e30fc21 // fdiv v1.4s, v1.4s, v16.4s
@@ -183,7 +183,7 @@ pixel15:
 	WORD $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	SUBS $1, R9
 	BNE row14
-	FMOVS 64(R0), F16
+	FMOVS 72(R0), F16
 	VDUP V16.S[0], V16.S4
 	WORD $0x6e30fc00 // fdiv v0.4s, v0.4s, v16.4s
 	WORD $0x6e30fc21 // fdiv v1.4s, v1.4s, v16.4s
@@ -228,9 +228,9 @@ eights17:
 clip21:
 	CMP $3, R26
 	BGE hswish20
-	FMOVS 56(R0), F8
+	FMOVS 64(R0), F8
 	VDUP V8.S[0], V8.S4
-	FMOVS 60(R0), F9
+	FMOVS 68(R0), F9
 	VDUP V9.S[0], V9.S4
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
@@ -313,7 +313,7 @@ hsigmoid22:
 	WORD $0x4ea9f4c6 // fmin v6.4s, v6.4s, v9.4s
 	WORD $0x4ea9f4e7 // fmin v7.4s, v7.4s, v9.4s
 factor23:
-	FMOVS 64(R0), F10
+	FMOVS 72(R0), F10
 	VDUP V10.S[0], V10.S4
 	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
 	WORD $0x6e2adc21 // fmul v1.4s, v1.4s, v10.4s
@@ -346,9 +346,9 @@ eights24:
 clip28:
 	CMP $3, R26
 	BGE hswish27
-	FMOVS 56(R0), F8
+	FMOVS 64(R0), F8
 	VDUP V8.S[0], V8.S4
-	FMOVS 60(R0), F9
+	FMOVS 68(R0), F9
 	VDUP V9.S[0], V9.S4
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
@@ -377,7 +377,7 @@ hsigmoid29:
 	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
 	WORD $0x4ea9f421 // fmin v1.4s, v1.4s, v9.4s
 factor30:
-	FMOVS 64(R0), F10
+	FMOVS 72(R0), F10
 	VDUP V10.S[0], V10.S4
 	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
 	WORD $0x6e2adc21 // fmul v1.4s, v1.4s, v10.4s
@@ -388,35 +388,50 @@ next25:
 	ADD $1, R4
 	RET
 curves16:
+	MOVD 32(R0), R7
+	MOVD 40(R0), R10
+	MOVD 56(R0), R11
 	CMP $5, R5
 	BNE curve31
-	FMOVS 64(R0), F16
+	FMOVS 72(R0), F16
 	VDUP V16.S[0], V16.S4
-loop32:
-	FLDPQ.P 32(R1), (F0, F5)
+row32:
+	MOVD R1, R8
+	MOVD R3, R9
+	MOVD R4, R12
+loop33:
+	FLDPQ.P 32(R8), (F0, F5)
 	WORD $0x4ea0e802 // fcmlt v2.4s, v0.4s, #0.0
 	WORD $0x4ea0e8a7 // fcmlt v7.4s, v5.4s, #0.0
 	WORD $0x6e30dc01 // fmul v1.4s, v0.4s, v16.4s
 	WORD $0x6e30dca6 // fmul v6.4s, v5.4s, v16.4s
 	VBIT V2.B16, V1.B16, V0.B16
 	VBIT V7.B16, V6.B16, V5.B16
-	FSTPQ.P (F0, F5), 32(R3)
-	SUBS $1, R4
-	BNE loop32
+	FSTPQ.P (F0, F5), 32(R9)
+	SUBS $1, R12
+	BNE loop33
+	ADD R10, R1
+	ADD R11, R3
+	SUBS $1, R7
+	BNE row32
 	RET
 curve31:
 	CMP $6, R5
-	BNE curve33
-	FMOVS 64(R0), F16
+	BNE curve34
+	FMOVS 72(R0), F16
 	VDUP V16.S[0], V16.S4
-	FMOVS 56(R0), F17
+	FMOVS 64(R0), F17
 	VDUP V17.S[0], V17.S4
 	MOVW $0x0, R6
 	VDUP R6, V18.S4
 	MOVW $0x3f800000, R6
 	VDUP R6, V19.S4
-loop34:
-	FLDPQ.P 32(R1), (F0, F5)
+row35:
+	MOVD R1, R8
+	MOVD R3, R9
+	MOVD R4, R12
+loop36:
+	FLDPQ.P 32(R8), (F0, F5)
 	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
 	WORD $0x6e30dca5 // fmul v5.4s, v5.4s, v16.4s
 	WORD $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
@@ -425,13 +440,17 @@ loop34:
 	WORD $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
 	WORD $0x4eb3f400 // fmin v0.4s, v0.4s, v19.4s
 	WORD $0x4eb3f4a5 // fmin v5.4s, v5.4s, v19.4s
-	FSTPQ.P (F0, F5), 32(R3)
-	SUBS $1, R4
-	BNE loop34
+	FSTPQ.P (F0, F5), 32(R9)
+	SUBS $1, R12
+	BNE loop36
+	ADD R10, R1
+	ADD R11, R3
+	SUBS $1, R7
+	BNE row35
 	RET
-curve33:
+curve34:
 	CMP $7, R5
-	BNE curve35
+	BNE curve37
 	MOVW $0x3f800000, R6
 	VDUP R6, V16.S4
 	MOVW $0xc2b0bd71, R6
@@ -454,8 +473,12 @@ curve33:
 	VDUP R6, V25.S4
 	MOVW $0xbab511e8, R6
 	VDUP R6, V26.S4
-loop36:
-	FLDPQ.P 32(R1), (F0, F5)
+row38:
+	MOVD R1, R8
+	MOVD R3, R9
+	MOVD R4, R12
+loop39:
+	FLDPQ.P 32(R8), (F0, F5)
 	WORD $0x4e31f401 // fmax v1.4s, v0.4s, v17.4s
 	WORD $0x4e31f4a6 // fmax v6.4s, v5.4s, v17.4s
 	WORD $0x4eb2f421 // fmin v1.4s, v1.4s, v18.4s
@@ -510,13 +533,17 @@ loop36:
 	WORD $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
 	WORD $0x6e23fe00 // fdiv v0.4s, v16.4s, v3.4s
 	WORD $0x6e28fe05 // fdiv v5.4s, v16.4s, v8.4s
-	FSTPQ.P (F0, F5), 32(R3)
-	SUBS $1, R4
-	BNE loop36
+	FSTPQ.P (F0, F5), 32(R9)
+	SUBS $1, R12
+	BNE loop39
+	ADD R10, R1
+	ADD R11, R3
+	SUBS $1, R7
+	BNE row38
 	RET
-curve35:
+curve37:
 	CMP $8, R5
-	BNE curve37
+	BNE curve40
 	MOVW $0x3f800000, R6
 	VDUP R6, V16.S4
 	MOVW $0xc2b0bd71, R6
@@ -539,8 +566,12 @@ curve35:
 	VDUP R6, V25.S4
 	MOVW $0xbab511e8, R6
 	VDUP R6, V26.S4
-loop38:
-	FLDPQ.P 32(R1), (F0, F5)
+row41:
+	MOVD R1, R8
+	MOVD R3, R9
+	MOVD R4, R12
+loop42:
+	FLDPQ.P 32(R8), (F0, F5)
 	WORD $0x4e31f401 // fmax v1.4s, v0.4s, v17.4s
 	WORD $0x4e31f4a6 // fmax v6.4s, v5.4s, v17.4s
 	WORD $0x4eb2f421 // fmin v1.4s, v1.4s, v18.4s
@@ -595,11 +626,15 @@ loop38:
 	WORD $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
 	WORD $0x6e23fc00 // fdiv v0.4s, v0.4s, v3.4s
 	WORD $0x6e28fca5 // fdiv v5.4s, v5.4s, v8.4s
-	FSTPQ.P (F0, F5), 32(R3)
-	SUBS $1, R4
-	BNE loop38
+	FSTPQ.P (F0, F5), 32(R9)
+	SUBS $1, R12
+	BNE loop42
+	ADD R10, R1
+	ADD R11, R3
+	SUBS $1, R7
+	BNE row41
 	RET
-curve37:
+curve40:
 	MOVW $0x3f800000, R6
 	VDUP R6, V16.S4
 	MOVW $0xc2ad3333, R6
@@ -622,10 +657,14 @@ curve37:
 	VDUP R6, V25.S4
 	MOVW $0x3ab511e8, R6
 	VDUP R6, V26.S4
-loop39:
-	FLDPQ.P 32(R1), (F0, F5)
-	FMOVS 56(R0), F1
-	FMOVS 56(R0), F6
+row43:
+	MOVD R1, R8
+	MOVD R3, R9
+	MOVD R4, R12
+loop44:
+	FLDPQ.P 32(R8), (F0, F5)
+	FMOVS 64(R0), F1
+	FMOVS 64(R0), F6
 	VDUP V1.S[0], V1.S4
 	VDUP V6.S[0], V6.S4
 	WORD $0x4ea1d400 // fsub v0.4s, v0.4s, v1.4s
@@ -680,9 +719,13 @@ loop39:
 	WORD $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	VMOV V3.B16, V0.B16
 	VMOV V8.B16, V5.B16
-	FSTPQ.P (F0, F5), 32(R3)
-	SUBS $1, R4
-	BNE loop39
+	FSTPQ.P (F0, F5), 32(R9)
+	SUBS $1, R12
+	BNE loop44
+	ADD R10, R1
+	ADD R11, R3
+	SUBS $1, R7
+	BNE row43
 	RET
 
 // func mapAddNEON(a *elemArgs)
@@ -692,14 +735,14 @@ TEXT ·mapAddNEON(SB), NOSPLIT, $0-8
 	MOVD 8(R0), R2
 	MOVD 16(R0), R3
 	MOVD 24(R0), R4
-	FMOVS 56(R0), F16
+	FMOVS 64(R0), F16
 	VDUP V16.S[0], V16.S4
-	FMOVS 60(R0), F17
+	FMOVS 68(R0), F17
 	VDUP V17.S[0], V17.S4
 	LSR $3, R4
-eights40:
+eights45:
 	SUBS $4, R4
-	BLT next41
+	BLT next46
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	FLDPQ.P 32(R1), (F4, F5)
@@ -736,12 +779,12 @@ eights40:
 	FSTPQ.P (F2, F3), 32(R3)
 	FSTPQ.P (F4, F5), 32(R3)
 	FSTPQ.P (F6, F7), 32(R3)
-	B eights40
-next41:
+	B eights45
+next46:
 	ADD $4, R4
-eights42:
+eights47:
 	SUBS $1, R4
-	BLT next43
+	BLT next48
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R2), (F8, F9)
 	WORD $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
@@ -751,8 +794,8 @@ eights42:
 	WORD $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD $0x4eb1f421 // fmin v1.4s, v1.4s, v17.4s
 	FSTPQ.P (F0, F1), 32(R3)
-	B eights42
-next43:
+	B eights47
+next48:
 	ADD $1, R4
 	RET
 
@@ -763,14 +806,14 @@ TEXT ·mapMulNEON(SB), NOSPLIT, $0-8
 	MOVD 8(R0), R2
 	MOVD 16(R0), R3
 	MOVD 24(R0), R4
-	FMOVS 56(R0), F16
+	FMOVS 64(R0), F16
 	VDUP V16.S[0], V16.S4
-	FMOVS 60(R0), F17
+	FMOVS 68(R0), F17
 	VDUP V17.S[0], V17.S4
 	LSR $3, R4
-eights44:
+eights49:
 	SUBS $4, R4
-	BLT next45
+	BLT next50
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	FLDPQ.P 32(R1), (F4, F5)
@@ -807,12 +850,12 @@ eights44:
 	FSTPQ.P (F2, F3), 32(R3)
 	FSTPQ.P (F4, F5), 32(R3)
 	FSTPQ.P (F6, F7), 32(R3)
-	B eights44
-next45:
+	B eights49
+next50:
 	ADD $4, R4
-eights46:
+eights51:
 	SUBS $1, R4
-	BLT next47
+	BLT next52
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R2), (F8, F9)
 	WORD $0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
@@ -822,7 +865,7 @@ eights46:
 	WORD $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD $0x4eb1f421 // fmin v1.4s, v1.4s, v17.4s
 	FSTPQ.P (F0, F1), 32(R3)
-	B eights46
-next47:
+	B eights51
+next52:
 	ADD $1, R4
 	RET

@@ -105,7 +105,7 @@ func TestBinary(t *testing.T) {
 }
 
 func TestSoftmax(t *testing.T) {
-	for _, s := range [][2]int{{1, 1}, {1, 1000}, {13, 7}, {300, 21}} {
+	for _, s := range [][2]int{{1, 1}, {1, 1000}, {13, 7}, {5, 8}, {300, 21}} {
 		a := kernel.Softmax{Rows: s[0], Cols: s[1], X: testkit.Noise(s[0]*s[1], 1), Y: make([]float32, s[0]*s[1])}
 		testkit.CheckKernels(t, kernel.SoftmaxKernels(), a, ref.Softmax[float64])
 		for i := range a.X {
@@ -113,6 +113,34 @@ func TestSoftmax(t *testing.T) {
 		}
 		a.Y = a.X
 		testkit.CheckKernels(t, kernel.SoftmaxKernels(), a, ref.Softmax[float64])
+	}
+}
+
+// TestSoftmaxLimits: what is far below the maximum is nothing at all, and a NaN
+// spoils its row, not another.
+func TestSoftmaxLimits(t *testing.T) {
+	const cols = 21
+	for _, k := range kernel.SoftmaxKernels() {
+		a := kernel.Softmax{Rows: 2, Cols: cols, X: make([]float32, 2*cols), Y: make([]float32, 2*cols)}
+		if !k.Available() || !k.Accepts(&a) {
+			continue
+		}
+		for i := range cols {
+			a.X[i] = float32(math.Inf(-1))
+			a.X[cols+i] = 1
+		}
+		a.X[3], a.X[20], a.X[cols+9] = 5, -200, float32(math.NaN())
+		for task := range k.Tasks(&a) {
+			k.Run(&a, task, nil)
+		}
+		for i, v := range a.Y {
+			switch {
+			case i >= cols && v == v:
+				t.Errorf("%s: %v in the row with a NaN", k.Name, v)
+			case i < cols && v != 0 && i != 3 || i == 3 && v != 1:
+				t.Errorf("%s: element %d is %v", k.Name, i, v)
+			}
+		}
 	}
 }
 

@@ -76,10 +76,10 @@ func BinaryKernels() []Kernel[Binary] {
 
 // SoftmaxKernels lists the softmaxes.
 func SoftmaxKernels() []Kernel[Softmax] {
-	return []Kernel[Softmax]{
+	return append(vecSoftmaxKernels(),
 		goKernel("softmaxF32Go", 1e-6, softmaxTasks, noScratch[Softmax], runSoftmax),
 		refKernel("softmaxF32Ref", 1e-6, ref.Softmax[float32]),
-	}
+	)
 }
 
 // BatchNormKernels lists the unfolded batch norms.

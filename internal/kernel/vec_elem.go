@@ -68,8 +68,22 @@ func (v *vecISA) activate(act Act, x, y []float32) {
 	activate(act, x, y)
 }
 
+// activateRows is y = act(x) for rows of a multiple of 8 elements, which are
+// strides of elements apart. It refuses activations that the products'
+// epilogues have, and unknown ones.
+func (v *vecISA) activateRows(act Act, x, y []float32, rows, n, xStride, yStride int) bool {
+	e, ok := mapArgs(act)
+	if !ok || e.mode < modeLeaky {
+		return false
+	}
+	e.x, e.y, e.n, e.m, e.stride, e.yStride = &x[0], &y[0], n, rows, 4*xStride, 4*yStride
+	v.mapAct(&e)
+	return true
+}
+
 // mapEach runs the elementwise routine over any number of elements.
 func (v *vecISA) mapEach(e *elemArgs, x, y []float32) {
+	e.m = 1
 	if e.n = len(y) &^ 7; e.n > 0 {
 		e.x, e.y = &x[0], &y[0]
 		v.mapAct(e)

@@ -211,6 +211,9 @@ func at(a *Conv, g, o int, p *vecGemm, k, eights int) []float32 {
 // finish takes the sums of a panel from scratch to Y.
 func (t *vecTask) finish(o, valid, width int) {
 	a := t.a
+	if valid == width && !a.HasResidual && t.v.activateRows(a.Act, t.sums, a.Y[t.p0*a.YPixel+o:], t.n, width, width, a.YPixel) {
+		return
+	}
 	t.v.activate(a.Act, t.sums[:t.n*width], t.sums[:t.n*width])
 	for i := range t.n {
 		sum := t.sums[i*width:][:valid]

@@ -8,3 +8,4 @@ func vecConvKernels() []ConvKernel                     { return nil }
 func vecActivationKernels() []Kernel[Activation]       { return nil }
 func vecGlobalAvgPoolKernels() []Kernel[GlobalAvgPool] { return nil }
 func vecBinaryKernels() []Kernel[Binary]               { return nil }
+func vecSoftmaxKernels() []Kernel[Softmax]             { return nil }

@@ -55,17 +55,18 @@ type dwArgs struct {
 
 // elemArgs are the arguments of the elementwise routines; lengths are in elements.
 type elemArgs struct {
-	x      *float32 // first operand
-	b      *float32 // second operand
-	y      *float32 // result
-	n      int      // elements, a multiple of 8; or rows
-	m      int      // see the routines
-	stride int      // see the routines
-	mode   int
-	lo     float32 // least result (clip), or addend
-	hi     float32 // greatest result (clip)
-	scale  float32 // factor
-	pad    float32
+	x       *float32 // first operand
+	b       *float32 // second operand
+	y       *float32 // result
+	n       int      // elements, a multiple of 8; or rows
+	m       int      // see the routines
+	stride  int      // see the routines
+	mode    int
+	yStride int     // see the routines
+	lo      float32 // least result (clip), or addend
+	hi      float32 // greatest result (clip)
+	scale   float32 // factor
+	pad     float32
 }
 
 // gemmNEON computes a panel of outputs for some rows.

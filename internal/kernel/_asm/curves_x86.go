@@ -104,13 +104,17 @@ func (u unitX86) leaky(x, a, t int) {
 }
 
 // mapCurves is the rest of mapAct, for the modes from the first curve's on: AX
-// is the mode, SI, DX and CX are x, y and n.
+// is the mode, SI and DX are x and y.
 func mapCurves(a *asm, s isa) (pool []uint32) {
 	// AVX2 has registers for one at a time, and reorders by itself.
 	c, sets := 5, 1
 	if s.regs == 32 {
 		c, sets = 16, 2
 	}
+	b := &elemBlock
+	a.p("MOVQ SI, R8")
+	a.p("MOVQ DX, R9")
+	a.p("MOVQ %s, R10", b.at("m"))
 	next := ""
 	for i, curve := range curves {
 		if i > 0 {
@@ -123,6 +127,11 @@ func mapCurves(a *asm, s isa) (pool []uint32) {
 		}
 		u := unitX86{a, s, s.regs == 32, &pool}
 		curve.constants(u, c)
+		row := a.fresh("row")
+		a.label(row)
+		a.p("MOVQ R8, SI")
+		a.p("MOVQ R9, DX")
+		a.p("MOVQ %s, CX", b.at("n"))
 		groups := []struct {
 			s    isa
 			sets int
@@ -153,6 +162,10 @@ func mapCurves(a *asm, s isa) (pool []uint32) {
 			a.label(rest)
 			a.p("ADDQ $%d, CX", g.sets*g.s.lanes)
 		}
+		a.p("ADDQ %s, R8", b.at("stride"))
+		a.p("ADDQ %s, R9", b.at("yStride"))
+		a.p("DECQ R10")
+		a.p("JNE %s", row)
 		a.end()
 	}
 	return pool

@@ -9,6 +9,7 @@ var elemBlock = block{"elemArgs", "elemArgs are the arguments of the elementwise
 	{"m", "int", "see the routines"},
 	{"stride", "int", "see the routines"},
 	{"mode", "int", ""},
+	{"yStride", "int", "see the routines"},
 	{"lo", "float32", "least result (clip), or addend"},
 	{"hi", "float32", "greatest result (clip)"},
 	{"scale", "float32", "factor"},
@@ -177,7 +178,8 @@ func sumPixels(a *asm, s isa) {
 	a.end()
 }
 
-// mapAct applies the activation of mode to n elements. It returns the
+// mapAct applies the activation of mode to n elements, or a curve to m rows of
+// them, stride bytes apart, the results yStride bytes apart. It returns the
 // constants it names.
 func mapAct(a *asm, s isa) (pool []uint32) {
 	b := &elemBlock

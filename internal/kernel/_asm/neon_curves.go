@@ -57,9 +57,13 @@ func (u unitNEON) leaky(x, a, t int) {
 }
 
 // mapCurvesNEON is the rest of mapAct, for the modes from the first curve's
-// on, which R5 holds; R1, R3 and R4 are x, y and the eights.
+// on, which R5 holds; R1, R3 and R4 are x, y and the eights of a row.
 func mapCurvesNEON(a *asm) {
 	const c = 16
+	b := &elemBlock
+	for _, f := range [][2]string{{"m", "R7"}, {"stride", "R10"}, {"yStride", "R11"}} {
+		a.fetch(b, f[0], f[1])
+	}
 	next := ""
 	for i, curve := range curves {
 		if i > 0 {
@@ -71,18 +75,26 @@ func mapCurvesNEON(a *asm) {
 			a.p("BNE %s", next)
 		}
 		curve.constants(unitNEON{a}, c)
-		loop := a.fresh("loop")
+		row, loop := a.fresh("row"), a.fresh("loop")
+		a.label(row)
+		a.p("MOVD R1, R8")
+		a.p("MOVD R3, R9")
+		a.p("MOVD R4, R12")
 		a.label(loop)
-		a.p("FLDPQ.P 32(R1), (F0, F5)")
+		a.p("FLDPQ.P 32(R8), (F0, F5)")
 		body := func(first int) func(*asm) {
 			return func(a *asm) {
 				curve.body(unitNEON{a}, [5]int{first, first + 1, first + 2, first + 3, first + 4}, c)
 			}
 		}
 		a.together(body(0), body(5))
-		a.p("FSTPQ.P (F0, F5), 32(R3)")
-		a.p("SUBS $1, R4")
+		a.p("FSTPQ.P (F0, F5), 32(R9)")
+		a.p("SUBS $1, R12")
 		a.p("BNE %s", loop)
+		a.p("ADD R10, R1")
+		a.p("ADD R11, R3")
+		a.p("SUBS $1, R7")
+		a.p("BNE %s", row)
 		a.p("RET")
 	}
 }
