@@ -45,7 +45,14 @@ type goldenTraining struct {
 	}
 }
 
-func readGolden(t *testing.T) map[string]goldenTraining {
+func readGolden(t *testing.T) map[string]goldenTraining { return readGoldenFile(t).Networks }
+
+type goldenFile struct {
+	Networks   map[string]goldenTraining
+	Optimizers map[string][]float64 // the parameters after six steps
+}
+
+func readGoldenFile(t *testing.T) (out goldenFile) {
 	t.Helper()
 	f, err := os.Open("testdata/train_golden.json.gz")
 	if err != nil {
@@ -56,14 +63,13 @@ func readGolden(t *testing.T) map[string]goldenTraining {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out struct{ Networks map[string]goldenTraining }
 	if err := json.NewDecoder(z).Decode(&out); err != nil {
 		t.Fatal(err)
 	}
-	if len(out.Networks) != 3 {
-		t.Fatalf("%d networks, want 3", len(out.Networks))
+	if len(out.Networks) != 3 || len(out.Optimizers) != 9 {
+		t.Fatalf("%d networks, %d optimizers", len(out.Networks), len(out.Optimizers))
 	}
-	return out.Networks
+	return out
 }
 
 // goldenGraph is a network with its loss and the gradients of all its
@@ -387,5 +393,80 @@ func TestGradientsTorch(t *testing.T) {
 			}
 		}
 		t.Logf("%s: worst relative L2 of %d gradients %.2g", name, len(want), worst)
+	}
+}
+
+// TestOptimizersGolden compares what six steps with decay, and with gradients
+// clipped, make of seven numbers with PyTorch's own optimizers.
+func TestOptimizersGolden(t *testing.T) {
+	round := func(name string) []float32 {
+		out := make([]float32, 7)
+		for i, v := range testkit.Uniform(name, 7) {
+			out[i] = float32(v)
+		}
+		return out
+	}
+	for name, want := range readGoldenFile(t).Optimizers {
+		t.Run(name, func(t *testing.T) {
+			var b graph.Builder
+			p := b.Variable("p", graph.Weight, 7)
+			lr, step := b.Op("lr", graph.Reshape{Shape: []int{1}}, b.Input("rate", 1, 1, 1, 1)), b.Op("t", graph.Reshape{Shape: []int{1}}, b.Input("step", 1, 1, 1, 1))
+			c, err := b.G.AddConstant("c", &graph.Array{Shape: []int{7}, Data: round("c")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			loss := b.Op("loss", graph.Reduce{}, b.Op("cpp", graph.Binary{Fn: graph.Mul}, c, b.Op("pp", graph.Binary{Fn: graph.Mul}, p, p)))
+			g, err := b.Graph()
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Node(p).Value = &graph.Array{Shape: []int{7}, Data: round("p")}
+			grads, err := pass.Grad(g, loss, []graph.ID{p})
+			if err != nil {
+				t.Fatal(err)
+			}
+			kind, clip := filepath.Split(name)
+			switch clip {
+			case "norm":
+				grads, _, err = pass.ClipNorm(g, grads, 0.5)
+			case "value":
+				grads, err = pass.ClipValue(g, grads, 0.5)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := map[string]pass.Optimizer{
+				"sgd/":      {Kind: pass.SGD, Momentum: 0.9, Decay: 0.01},
+				"nesterov/": {Kind: pass.SGD, Momentum: 0.9, Nesterov: true, Decay: 0.01},
+				"adamw/":    {Kind: pass.AdamW, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-6, Decay: 0.1},
+			}[kind]
+			if err := o.Step(g, []graph.ID{p}, grads, lr, step); err != nil {
+				t.Fatal(err)
+			}
+			if err := pass.Averages(g, []graph.ID{p}, 0.75); err != nil {
+				t.Fatal(err)
+			}
+			r, err := NewReference[float64](g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			average := wide(round("p"))
+			for i := range 6 {
+				if err := r.Run([]float64{0.1}, []float64{float64(i + 1)}); err != nil {
+					t.Fatal(err)
+				}
+				for j, v := range r.Variable("p") {
+					average[j] = 0.75*average[j] + 0.25*v
+				}
+			}
+			for i, w := range want {
+				if got := r.Variable("p")[i]; math.Abs(got-w) > 1e-12 {
+					t.Errorf("element %d is %v, want %v", i, got, w)
+				}
+				if got := r.Variable("p.average")[i]; math.Abs(got-average[i]) > 1e-12 {
+					t.Errorf("average %d is %v, want %v", i, got, average[i])
+				}
+			}
+		})
 	}
 }

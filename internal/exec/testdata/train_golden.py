@@ -221,6 +221,31 @@ for name, net, canonical in networks():
             losses.append(float(loss))
             step(net, state, RATES[step.__name__][name])
         entry["steps"][step.__name__] = {"rate": RATES[step.__name__][name], "losses": losses}
+
+
+def optimizers():
+    """Six steps on the loss sum(c*p*p) of seven numbers."""
+    c = torch.tensor(uniform("c", 7).astype(np.float32).astype(np.float64))
+    made = {
+        "sgd": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
+        "nesterov": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
+        "adamw": lambda p: torch.optim.AdamW(p, lr=0.1, betas=(0.9, 0.99), eps=1e-6, weight_decay=0.1),
+    }
+    for name, make in made.items():
+        for clip in ("none", "norm", "value"):
+            p = nn.Parameter(torch.tensor(uniform("p", 7).astype(np.float32).astype(np.float64)))
+            opt = make([p])
+            for _ in range(6):
+                opt.zero_grad()
+                (c * p * p).sum().backward()
+                if clip == "norm":
+                    nn.utils.clip_grad_norm_([p], 0.5)
+                elif clip == "value":
+                    nn.utils.clip_grad_value_([p], 0.5)
+                opt.step()
+            yield name + "/" + clip, [float(v) for v in p]
+
+
 if len(sys.argv) == 1:
     with gzip.GzipFile("train_golden.json.gz", "wb", mtime=0) as f:
-        f.write(json.dumps({"_how": "train_golden.py", "networks": out}).encode())
+        f.write(json.dumps({"_how": "train_golden.py", "networks": out, "optimizers": dict(optimizers())}).encode())
