@@ -27,6 +27,8 @@ type Options struct {
 	chains int
 	// together takes all pictures of a batch through each step together.
 	together bool
+	// apart gives every value of a training step memory of its own.
+	apart bool
 }
 
 // Packs keeps the packed weights of a model, so that its programs for several
