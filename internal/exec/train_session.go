@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -92,6 +93,7 @@ func (p *TrainProgram) NewSession(pool *Pool, state *State) (*TrainSession, erro
 			s.add(r.merge(), i+1)
 		}
 	}
+	packs.order()
 	write, staged := s.writes()
 	for _, t := range []*copyTask{staged, write} {
 		if len(t.from) > 0 {
@@ -187,6 +189,11 @@ func (t *trainPacks) add(weight []float32, k *kernel.ConvKernel, s kernel.ConvSh
 	}
 	t.packs = append(t.packs, p)
 	return p.packed
+}
+
+// order puts the largest first, so that the threads end together.
+func (t *trainPacks) order() {
+	slices.SortStableFunc(t.packs, func(a, b trainPack) int { return cmp.Compare(len(b.weight), len(a.weight)) })
 }
 
 func (t *trainPacks) Tasks() int   { return len(t.packs) }

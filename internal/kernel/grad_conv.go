@@ -16,12 +16,34 @@ func GradInputConv(s *ConvShape) (g ConvShape, ok bool) {
 // inputs and outputs of each group exchanged, the window turned round.
 func GradInputWeight(s *ConvShape, oihw, dst []float32) {
 	cg, og, taps := s.C/s.Groups, s.O/s.Groups, s.KH*s.KW
+	if taps == 1 {
+		for g := range s.Groups {
+			transposeMatrix(oihw[g*og*cg:], dst[g*og*cg:], og, cg)
+		}
+		return
+	}
 	for g := range s.Groups {
 		for c := range cg {
 			for o := range og {
 				from, to := oihw[((g*og+o)*cg+c)*taps:][:taps], dst[((g*cg+c)*og+o)*taps:][:taps]
 				for t, v := range from {
 					to[taps-1-t] = v
+				}
+			}
+		}
+	}
+}
+
+// transposeMatrix writes the columns of x, rows x cols, as rows of y, by blocks
+// that the first-level cache holds.
+func transposeMatrix(x, y []float32, rows, cols int) {
+	const block = 32
+	for r0 := 0; r0 < rows; r0 += block {
+		for c0 := 0; c0 < cols; c0 += block {
+			for c := c0; c < min(c0+block, cols); c++ {
+				to := y[c*rows:][:rows]
+				for r := r0; r < min(r0+block, rows); r++ {
+					to[r] = x[r*cols+c]
 				}
 			}
 		}

@@ -20,30 +20,24 @@ func activationGrad(act Act, x, dy, dx []float32) {
 		copy(dx, dy)
 	case ref.ReLU:
 		for i, v := range x {
-			g := dy[i]
-			if v <= 0 {
-				g = 0
-			}
-			dx[i] = g
+			dx[i] = masked(dy[i], positive(v))
 		}
 	case ref.ReLU6:
 		for i, v := range x {
-			g := dy[i]
-			if v <= 0 || v >= 6 {
-				g = 0
-			}
-			dx[i] = g
+			dx[i] = masked(dy[i], within6(v))
 		}
 	case ref.HSwish:
+		// The three slopes are chosen by the bits, without a branch.
+		steep := math.Float32bits(6 * p)
 		for i, v := range x {
-			s := (2*v + 3) * p
-			if v < -3 {
+			s, bits := math.Float32bits((2*v+3)*p), math.Float32bits(v)
+			if bits > minusThreeBits {
 				s = 0
 			}
-			if v > 3 {
-				s = 6 * p
+			if int32(bits) > threeBits {
+				s = steep
 			}
-			dx[i] = dy[i] * s
+			dx[i] = dy[i] * math.Float32frombits(s)
 		}
 	case ref.HSigmoid:
 		for i, v := range x {
@@ -68,6 +62,32 @@ func activationGrad(act Act, x, dy, dx []float32) {
 			dx[i] = dy[i] * ref.ActSlope(act, v)
 		}
 	}
+}
+
+const (
+	threeBits      = 0x40400000 // of float32(3)
+	minusThreeBits = 0xc0400000
+)
+
+// positive and within6 are all ones where v > 0, and where 0 < v < 6. Branches
+// on the sign of activations are mispredicted half of the time; floats are
+// ordered like their bits.
+func positive(v float32) (m uint32) {
+	if int32(math.Float32bits(v)) > 0 {
+		m = ^uint32(0)
+	}
+	return m
+}
+
+func within6(v float32) (m uint32) {
+	if math.Float32bits(v)-1 < sixBits-1 {
+		m = ^uint32(0)
+	}
+	return m
+}
+
+func masked(g float32, mask uint32) float32 {
+	return math.Float32frombits(math.Float32bits(g) & mask)
 }
 
 func runCrossEntropyGrad(a *SoftmaxCrossEntropyGrad, task int, _ []float32) {

@@ -23,6 +23,10 @@ func rowsOfChunk(rows, c int) int {
 	return max(ceilDiv(rows, mostChunks), rowsPerTask(c), 1)
 }
 
+// normRows is the rows of a task of the elementwise halves, so many that what
+// is worked out once a channel costs little.
+func normRows(c int) int { return 4 * rowsPerTask(c) }
+
 func rowChunks(rows, c int) int { return ceilDiv(rows, rowsOfChunk(rows, c)) }
 
 func mergeTasks(c int) int { return ceilDiv(c, mergeChannels) }
@@ -133,7 +137,7 @@ func runBatchNormTrain(a *BatchNormTrain, task int, factor []float32) {
 	for c := range factor {
 		factor[c] *= a.Gamma[c]
 	}
-	lo, hi := chunk(task, rowsPerTask(a.C), a.Rows)
+	lo, hi := chunk(task, normRows(a.C), a.Rows)
 	for r := lo; r < hi; r++ {
 		y := a.Y[r*a.C:][:a.C]
 		normalise(a.X[r*a.C:], a.Stats, factor, a.Beta, y)
@@ -196,7 +200,7 @@ func runBatchNormGradInput(a *BatchNormGradInput, task int, scratch []float32) {
 		}
 		factor[i] *= a.Gamma[i]
 	}
-	lo, hi := chunk(task, rowsPerTask(c), a.Rows)
+	lo, hi := chunk(task, normRows(c), a.Rows)
 	for r := lo; r < hi; r++ {
 		x, dx := a.X[r*c:][:c], a.DX[r*c:][:c]
 		normalise(x, a.Stats, factor, a.Beta, z)

@@ -108,7 +108,7 @@ func ChannelSumKernels() []Kernel[ChannelSum] {
 // BatchNormTrainKernels lists the batch norms of batch statistics.
 func BatchNormTrainKernels() []Kernel[BatchNormTrain] {
 	return append(vecBatchNormTrainKernels(),
-		goKernel("bntrainF32Go", 5e-6, func(a *BatchNormTrain) int { return ceilDiv(a.Rows, rowsPerTask(a.C)) },
+		goKernel("bntrainF32Go", 5e-6, func(a *BatchNormTrain) int { return ceilDiv(a.Rows, normRows(a.C)) },
 			func(a *BatchNormTrain) int { return a.C }, runBatchNormTrain),
 		refKernel("bntrainF32Ref", 5e-6, ref.BatchNormTrain[float32]),
 	)
@@ -132,7 +132,7 @@ func BatchNormGradSumsKernels() []Kernel[BatchNormGradSums] {
 // BatchNormGradInputKernels lists the gradients of batch norms' inputs.
 func BatchNormGradInputKernels() []Kernel[BatchNormGradInput] {
 	return append(vecBatchNormGradInputKernels(),
-		goKernel("bngradxF32Go", 1e-5, func(a *BatchNormGradInput) int { return ceilDiv(a.Rows, rowsPerTask(a.C)) },
+		goKernel("bngradxF32Go", 1e-5, func(a *BatchNormGradInput) int { return ceilDiv(a.Rows, normRows(a.C)) },
 			func(a *BatchNormGradInput) int { return 6 * a.C }, runBatchNormGradInput),
 		refKernel("bngradxF32Ref", 1e-5, ref.BatchNormGradInput[float32]),
 	)

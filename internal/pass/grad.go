@@ -125,21 +125,27 @@ func (d *differ) give(id graph.ID, make func() graph.ID) {
 
 // saved is a forward value for use in the backward pass.
 func (d *differ) saved(id graph.ID) graph.ID {
-	n := d.g.Node(id)
-	switch n.Op.(type) {
-	case graph.BatchNormTrain, graph.Activation:
-	default:
-		return id
-	}
 	if !d.opt.Recompute {
 		return id
 	}
 	if again, ok := d.again[id]; ok {
 		return again
 	}
-	again := d.op(n.Name+".again", n.Op, n.In...)
-	d.again[id] = again
-	return again
+	n := *d.g.Node(id)
+	in := n.In
+	switch op := n.Op.(type) {
+	case graph.BatchNormTrain, graph.Activation:
+	case graph.Binary:
+		// A gate's product is as large as the map it scales.
+		if op.Fn != graph.Mul {
+			return id
+		}
+		in = []graph.ID{d.saved(n.In[0]), d.saved(n.In[1])}
+	default:
+		return id
+	}
+	d.again[id] = d.op(n.Name+".again", n.Op, in...)
+	return d.again[id]
 }
 
 // of makes a node of the backward pass, named after the node at hand.
