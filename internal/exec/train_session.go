@@ -83,6 +83,17 @@ func (p *TrainProgram) NewSession(pool *Pool, state *State) (*TrainSession, erro
 	partial, packs := aligned(p.partial), &trainPacks{}
 	s.add(packs, 0)
 	for i, id := range p.steps {
+		if f := p.fused.of[id]; f != nil {
+			t, err := p.lowerFused(f, s.value, packs)
+			if err != nil {
+				return nil, err
+			}
+			s.add(t, i+1)
+			if join := t.join(); join != nil {
+				s.add(join, i+1)
+			}
+			continue
+		}
 		t, err := p.lower(id, s.value, packs)
 		if err != nil {
 			return nil, err
@@ -109,6 +120,9 @@ func (s *TrainSession) add(t Task, step int) {
 
 // value is the memory of a node's value.
 func (s *TrainSession) value(id graph.ID) []float32 {
+	if s.p.fused.inside[id] {
+		return nil // it never is in memory as a whole
+	}
 	owner := s.p.plan.owner[id]
 	n := s.p.g.Node(owner)
 	switch n.Op.(type) {

@@ -207,9 +207,12 @@ func mergeGradWeight(a *ConvGradWeight, task int) {
 			addScaled(sums, a.Partial[at*p.size+o*p.k:][:p.k], 1)
 		}
 		dw := a.DWeight[o*p.k:][:p.k]
+		if !a.Add {
+			clear(dw)
+		}
 		for t := range taps {
 			for c := range cg {
-				dw[c*taps+t] = sums[t*cg+c]
+				dw[c*taps+t] += sums[t*cg+c]
 			}
 		}
 	}
@@ -266,6 +269,9 @@ func mergeDWGradWeight(a *ConvGradWeight, task, chunks int) {
 			var sum float32
 			for i := range chunks {
 				sum += a.Partial[(i*taps+t)*a.C+c]
+			}
+			if a.Add {
+				sum += a.DWeight[c*taps+t]
 			}
 			a.DWeight[c*taps+t] = sum
 		}

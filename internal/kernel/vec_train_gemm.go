@@ -46,7 +46,7 @@ func (v *vecISA) planOuter(a *ConvGradWeight) (p vecOuter) {
 	if v.lanes == 8 {
 		plain, swapped = plain+p.k%8*a.O*4, swapped+a.O%8*p.k*4
 	}
-	p.swap = swapped < plain
+	p.swap = swapped < plain && !(a.Add && !p.gather && (v.lanes == 16 || p.k%8 == 0))
 	if p.u, p.v = a.O, p.k; p.swap {
 		p.u, p.v = p.v, p.u
 	}
@@ -56,7 +56,7 @@ func (v *vecISA) planOuter(a *ConvGradWeight) (p vecOuter) {
 	p.chunks = max(1, ceilDiv(p.pixels, max(p.px, 1)))
 	p.direct = p.chunks == 1 && !p.swap && !p.gather
 	p.blocks = 1
-	if !p.gather {
+	if !p.gather && !a.Add {
 		p.blocks = ceilDiv(outerTasks, p.chunks)
 	}
 	p.ub = ceilDiv(ceilDiv(p.u, p.blocks), 14) * 14
@@ -112,7 +112,9 @@ func (v *vecISA) runOuter(a *ConvGradWeight, task int, scratch []float32) {
 	if !p.direct {
 		sums = a.Partial[at*p.u*p.v:][:p.u*p.v]
 	}
-	clear(sums[u0*p.v : u1*p.v])
+	if !p.direct || !a.Add {
+		clear(sums[u0*p.v : u1*p.v])
+	}
 	conv := Conv{ConvShape: a.ConvShape, X: a.X}
 	lo, hi := chunk(at, p.px, p.pixels)
 	for ; lo < hi; lo += p.step {
@@ -165,6 +167,9 @@ func (v *vecISA) mergeOuter(a *ConvGradWeight, task int) {
 			}
 			to := k%cg*taps + k/cg
 			for i, s := range first {
+				if a.Add {
+					s += a.DWeight[(lo+i)*p.k+to]
+				}
 				a.DWeight[(lo+i)*p.k+to] = s
 			}
 		}
@@ -174,13 +179,19 @@ func (v *vecISA) mergeOuter(a *ConvGradWeight, task int) {
 	for at := 1; at < p.chunks; at++ {
 		v.addTo(first, a.Partial[at*size+lo*p.k:][:len(first)])
 	}
-	if taps == 1 {
+	switch {
+	case taps == 1 && a.Add:
+		v.addTo(a.DWeight[lo*p.k:hi*p.k], first)
+		return
+	case taps == 1:
 		copy(a.DWeight[lo*p.k:hi*p.k], first)
 		return
+	case !a.Add:
+		clear(a.DWeight[lo*p.k : hi*p.k])
 	}
 	for o := lo; o < hi; o++ {
 		for k, s := range first[(o-lo)*p.k:][:p.k] {
-			a.DWeight[o*p.k+k%cg*taps+k/cg] = s
+			a.DWeight[o*p.k+k%cg*taps+k/cg] += s
 		}
 	}
 }

@@ -227,7 +227,7 @@ func (v *vecISA) gradInputArgs(a *BatchNormGradInput, scratch []float32) normArg
 	clear(r)
 	if !a.Frozen {
 		variance, s0, s1 := a.Stats[c:][:c], a.Sums[:c], a.Sums[c:][:c]
-		n := 1 / float64(a.Rows)
+		n := 1 / float64(sumRowsOf(a))
 		for i := range q {
 			f := float64(factor[i]) * n
 			q[i] = float32(-f * float64(s1[i]) / math.Sqrt(float64(variance[i])+a.Epsilon))

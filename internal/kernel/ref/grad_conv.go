@@ -36,10 +36,12 @@ func ConvGradInput[T Float](a *ConvGradInputArgs[T]) {
 }
 
 // ConvGradWeightArgs is the gradient of a convolution's weight: DWeight
-// [O,C/Groups,KH,KW] of X [N,H,W,C] and DY [N,OH,OW,O]. Partial is the memory
-// of a kernel that leaves partial sums.
+// [O,C/Groups,KH,KW] of X [N,H,W,C] and DY [N,OH,OW,O]. With Add it is added
+// to what DWeight holds. Partial is the memory of a kernel that leaves partial
+// sums.
 type ConvGradWeightArgs[T Float] struct {
 	ConvShape
+	Add            bool
 	X, DY, DWeight []T
 	Partial        []T
 }
@@ -64,6 +66,9 @@ func ConvGradWeight[T Float](a *ConvGradWeightArgs[T]) {
 				}
 			}
 			sum += part
+		}
+		if a.Add {
+			sum += a.DWeight[i]
 		}
 		a.DWeight[i] = sum
 	}
