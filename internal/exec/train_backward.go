@@ -21,8 +21,9 @@ type backwardTask struct {
 	sums   *kernel.BatchNormGradSums // nil for none
 	ks     *kernel.Kernel[kernel.BatchNormGradSums]
 	state  []backwardState
-	// The scratch: rows of gradients, rows of inputs, sums, the kernels' own.
-	dyLen, xLen, sumLen, scratch int
+	// The scratch: rows of gradients, rows of inputs, sums of channels and of
+	// the weight, the kernels' own.
+	dyLen, xLen, sumLen, partLen, scratch int
 	// Sums of each task: of the weight, of the channels.
 	dw    [][]float32
 	total [][]float64
@@ -79,11 +80,15 @@ func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTra
 		}
 		t.total = append(t.total, make([]float64, 2*t.s.C))
 	}
+	up := func(n int) int { return (n + align - 1) / align * align }
 	own := 0
 	for i := range t.picture {
 		t.set(st, i)
 		t.dyLen = max(t.dyLen, (st.dy.hi-st.dy.lo)*t.s.OW*t.s.O)
-		own = max(own, need(t.kg, &st.grad), need(t.kw, &st.weight))
+		own = max(own, need(t.kg, &st.grad), t.kw.ScratchLen(&st.weight))
+		if t.kw.Reduce != nil {
+			t.partLen = up(t.kw.Reduce.Len(&st.weight))
+		}
 		if again != nil {
 			t.xLen = max(t.xLen, (st.x.hi-st.x.lo)*t.s.W*t.s.C)
 			own = max(own, need(t.ka, &st.again))
@@ -98,9 +103,8 @@ func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTra
 			own = max(own, need(t.ks, &st.sums))
 		}
 	}
-	up := func(n int) int { return (n + align - 1) / align * align }
 	t.dyLen, t.xLen, t.sumLen = up(t.dyLen), up(t.xLen), up(2*t.s.C)
-	t.scratch = t.dyLen + t.xLen + t.sumLen + own
+	t.scratch = t.dyLen + t.xLen + t.sumLen + t.partLen + own
 	return t
 }
 
@@ -176,6 +180,8 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 	st, s := &t.state[task], &t.s
 	dy, rows := scratch[:t.dyLen], scratch[t.dyLen:][:t.xLen]
 	sums, own := scratch[t.dyLen+t.xLen:][:2*s.C], scratch[t.dyLen+t.xLen+t.sumLen:]
+	partial, own := own[:t.partLen], own[t.partLen:]
+	clear(partial)
 	dw, total := t.dw[task], t.total[task]
 	clear(dw)
 	clear(total)
@@ -199,7 +205,12 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 				st.weight.X = t.weight.X[inputs(st.x.lo):]
 			}
 			st.weight.DY, st.weight.DWeight = dy[(st.own.lo-st.dy.lo)*s.OW*s.O:], dw
-			runAll(t.kw, &st.weight, own)
+			if t.kw.Reduce != nil {
+				*t.kw.Reduce.At(&st.weight) = partial[:t.kw.Reduce.Len(&st.weight)]
+			}
+			for k := range t.kw.Tasks(&st.weight) {
+				t.kw.Run(&st.weight, k, own)
+			}
 		}
 		if !t.dx.on() {
 			continue
@@ -223,6 +234,13 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 			for c, v := range sums {
 				total[c] += float64(v)
 			}
+		}
+	}
+	if t.kw.Reduce != nil {
+		st.weight.DWeight = dw
+		*t.kw.Reduce.At(&st.weight) = partial[:t.kw.Reduce.Len(&st.weight)]
+		for k := range t.kw.Reduce.Tasks(&st.weight) {
+			t.kw.Reduce.Merge(&st.weight, k)
 		}
 	}
 }

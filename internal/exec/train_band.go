@@ -139,27 +139,39 @@ func (m *moments) clear() {
 
 // add joins the statistics [2,C] of some more rows.
 func (m *moments) add(stats []float32, rows int) {
+	share, both := m.shares(rows)
+	n := float64(rows)
 	c := len(m.sums) / 2
-	m.join(rows, c, func(i int) (float64, float64) {
-		return float64(stats[i]), float64(stats[c+i]) * float64(rows)
-	})
+	mean, squares := m.sums[:c], m.sums[c:][:c]
+	more, variance := stats[:c], stats[c:][:c]
+	for i := range mean {
+		d := float64(more[i]) - mean[i]
+		mean[i] += d * share
+		squares[i] += float64(variance[i])*n + d*d*both
+	}
 }
 
-func (m *moments) join(rows, c int, part func(i int) (mean, squares float64)) {
+// join adds another's rows.
+func (m *moments) join(o *moments) {
+	share, both := m.shares(o.rows)
+	c := len(m.sums) / 2
+	for i, p := range o.sums[:c] {
+		d := p - m.sums[i]
+		m.sums[i] += d * share
+		m.sums[c+i] += o.sums[c+i] + d*d*both
+	}
+}
+
+// shares is the weight of that many new rows, and that of a distance between
+// the means; the rows count from then on.
+func (m *moments) shares(rows int) (share, both float64) {
 	if rows == 0 {
-		return
+		return 0, 0
 	}
-	total := float64(m.rows + rows)
-	share := float64(rows) / total
-	both := float64(m.rows) * share
-	mean, squares := m.sums[:c], m.sums[c:][:c]
-	for i := range mean {
-		p, q := part(i)
-		d := p - mean[i]
-		mean[i] += d * share
-		squares[i] += q + d*d*both
-	}
+	share = float64(rows) / float64(m.rows+rows)
+	both = float64(m.rows) * share
 	m.rows += rows
+	return share, both
 }
 
 // joined puts together the statistics of all tasks, in their order.
@@ -167,8 +179,7 @@ func joined(parts []moments, y []float32) {
 	first := &parts[0]
 	c := len(first.sums) / 2
 	for i := 1; i < len(parts); i++ {
-		p := &parts[i]
-		first.join(p.rows, c, func(i int) (float64, float64) { return p.sums[i], p.sums[c+i] })
+		first.join(&parts[i])
 	}
 	for i := range c {
 		y[i], y[c+i] = float32(first.sums[i]), float32(first.sums[c+i]/float64(first.rows))

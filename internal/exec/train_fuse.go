@@ -42,6 +42,10 @@ const (
 	// fuseBytes is the size from which on values are worth it: smaller ones
 	// stay in the last-level cache anyway.
 	fuseBytes = 2 << 20
+	// fusePixels is the pixels of a picture from which on a depthwise
+	// convolution is worth it: what is worked out once a channel and picture
+	// takes its time as well.
+	fusePixels = 144
 	// fuseWeights is the largest weight, in elements: every task has sums of
 	// its own for the gradient.
 	fuseWeights = 1 << 17
@@ -201,6 +205,16 @@ func (f *fusion) keep(g *graph.Graph, uses [][]graph.ID, least int) bool {
 		size = max(size, 4*g.Nodes[id].Type.Shape.Len())
 		for _, in := range g.Nodes[id].In {
 			size = max(size, 4*g.Nodes[in].Type.Shape.Len())
+		}
+	}
+	if main := max(f.conv, f.weight); least > 1 && len(g.Nodes[main].In) > 1 {
+		s := g.Nodes[g.Nodes[main].In[0]].Type.Shape
+		w := g.Nodes[main].Type.Shape
+		if f.conv != graph.None {
+			w = g.Nodes[g.Nodes[main].In[1]].Type.Shape
+		}
+		if w[2]*w[3] > 1 && s[1]*s[2] < fusePixels {
+			return false
 		}
 	}
 	return size >= least

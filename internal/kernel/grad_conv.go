@@ -134,6 +134,9 @@ func planGradWeight(a *ConvGradWeight) (p gradWeightPlan) {
 	p.size = a.O * p.k
 	p.pixels = a.N * a.OH * a.OW
 	p.chunks = max(1, min(ceilDiv(p.pixels, 256), (1<<20)/max(p.size, 1), 64))
+	if a.Add {
+		p.chunks = 1
+	}
 	p.px = ceilDiv(ceilDiv(p.pixels, p.chunks), gradBatch) * gradBatch
 	p.chunks = max(1, ceilDiv(p.pixels, max(p.px, 1)))
 	// A block's sums stay in the first-level cache while the pixels pass.
@@ -164,7 +167,9 @@ func runGradWeight(a *ConvGradWeight, task int, scratch []float32) {
 	ch := min(p.ch, p.og-c0)
 	o0 := g*p.og + c0
 	sums := a.Partial[at*p.size+o0*p.k:][:ch*p.k]
-	clear(sums)
+	if !a.Add {
+		clear(sums)
+	}
 	conv := Conv{ConvShape: a.ConvShape, X: a.X}
 	lo, hi := chunk(at, p.px, p.pixels)
 	for ; lo < hi; lo += gradBatch {
@@ -207,12 +212,9 @@ func mergeGradWeight(a *ConvGradWeight, task int) {
 			addScaled(sums, a.Partial[at*p.size+o*p.k:][:p.k], 1)
 		}
 		dw := a.DWeight[o*p.k:][:p.k]
-		if !a.Add {
-			clear(dw)
-		}
 		for t := range taps {
 			for c := range cg {
-				dw[c*taps+t] += sums[t*cg+c]
+				dw[c*taps+t] = sums[t*cg+c]
 			}
 		}
 	}
@@ -222,6 +224,9 @@ func mergeGradWeight(a *ConvGradWeight, task int) {
 // sums lie [tap][c].
 
 func dwGradRows(a *ConvGradWeight) int {
+	if a.Add {
+		return max(1, a.N*a.OH)
+	}
 	return max(1, ceilDiv(a.N*a.OH, 64), chunkElems/max(1, a.OW*a.C))
 }
 
@@ -234,7 +239,9 @@ func dwGradWeightPartial(a *ConvGradWeight) int {
 func runDWGradWeight(a *ConvGradWeight, task int, _ []float32) {
 	size := a.C * a.KH * a.KW
 	sums := a.Partial[task*size:][:size]
-	clear(sums)
+	if !a.Add {
+		clear(sums)
+	}
 	lo, hi := chunk(task, dwGradRows(a), a.N*a.OH)
 	for row := lo; row < hi; row++ {
 		n, oh := row/a.OH, row%a.OH
@@ -269,9 +276,6 @@ func mergeDWGradWeight(a *ConvGradWeight, task, chunks int) {
 			var sum float32
 			for i := range chunks {
 				sum += a.Partial[(i*taps+t)*a.C+c]
-			}
-			if a.Add {
-				sum += a.DWeight[c*taps+t]
 			}
 			a.DWeight[c*taps+t] = sum
 		}

@@ -46,12 +46,15 @@ func (v *vecISA) planOuter(a *ConvGradWeight) (p vecOuter) {
 	if v.lanes == 8 {
 		plain, swapped = plain+p.k%8*a.O*4, swapped+a.O%8*p.k*4
 	}
-	p.swap = swapped < plain && !(a.Add && !p.gather && (v.lanes == 16 || p.k%8 == 0))
+	p.swap = swapped < plain
 	if p.u, p.v = a.O, p.k; p.swap {
 		p.u, p.v = p.v, p.u
 	}
 	size := p.u * p.v
 	p.chunks = max(1, min(p.pixels/outerPixels, outerPartial/max(size, 1), 2*outerTasks))
+	if a.Add {
+		p.chunks = 1
+	}
 	p.px = ceilDiv(p.pixels, p.chunks)
 	p.chunks = max(1, ceilDiv(p.pixels, max(p.px, 1)))
 	p.direct = p.chunks == 1 && !p.swap && !p.gather
@@ -112,7 +115,7 @@ func (v *vecISA) runOuter(a *ConvGradWeight, task int, scratch []float32) {
 	if !p.direct {
 		sums = a.Partial[at*p.u*p.v:][:p.u*p.v]
 	}
-	if !p.direct || !a.Add {
+	if !a.Add {
 		clear(sums[u0*p.v : u1*p.v])
 	}
 	conv := Conv{ConvShape: a.ConvShape, X: a.X}
@@ -167,9 +170,6 @@ func (v *vecISA) mergeOuter(a *ConvGradWeight, task int) {
 			}
 			to := k%cg*taps + k/cg
 			for i, s := range first {
-				if a.Add {
-					s += a.DWeight[(lo+i)*p.k+to]
-				}
 				a.DWeight[(lo+i)*p.k+to] = s
 			}
 		}
@@ -179,19 +179,13 @@ func (v *vecISA) mergeOuter(a *ConvGradWeight, task int) {
 	for at := 1; at < p.chunks; at++ {
 		v.addTo(first, a.Partial[at*size+lo*p.k:][:len(first)])
 	}
-	switch {
-	case taps == 1 && a.Add:
-		v.addTo(a.DWeight[lo*p.k:hi*p.k], first)
-		return
-	case taps == 1:
+	if taps == 1 {
 		copy(a.DWeight[lo*p.k:hi*p.k], first)
 		return
-	case !a.Add:
-		clear(a.DWeight[lo*p.k : hi*p.k])
 	}
 	for o := lo; o < hi; o++ {
 		for k, s := range first[(o-lo)*p.k:][:p.k] {
-			a.DWeight[o*p.k+k%cg*taps+k/cg] += s
+			a.DWeight[o*p.k+k%cg*taps+k/cg] = s
 		}
 	}
 }
