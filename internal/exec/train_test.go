@@ -448,3 +448,63 @@ func TestAccumulate(t *testing.T) {
 		}
 	}
 }
+
+// TestLossScale: a scaled loss gives scaled gradients, and Scale undoes it.
+func TestLossScale(t *testing.T) {
+	gradients := func(scale float64) []float64 {
+		made, err := pass.Training(logitsOnly(t, 2, 33), pass.TrainingOptions{NoDropout: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := made.Graph
+		loss, err := pass.CrossEntropy(h, h.Outputs[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var opt pass.GradOptions
+		if scale != 0 {
+			opt.HasScale = true
+			if opt.Scale, err = h.AddInput("scale", graph.F32(1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		vars := pass.Trained(h, nil)
+		grads, err := pass.GradWith(h, loss.Mean, vars, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if scale != 0 {
+			undo, err := h.AddInput("undo", graph.F32(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if grads, err = pass.Scale(h, grads, undo); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := NewReference[float64](h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in [][]float64
+		for i, x := range feed(h, 0) {
+			in = append(in, wide(x))
+			switch h.Node(h.Inputs[i]).Name {
+			case "scale":
+				in[i][0] = scale
+			case "undo":
+				in[i][0] = 2 / scale
+			}
+		}
+		if err := r.Run(in...); err != nil {
+			t.Fatal(err)
+		}
+		return r.Value(grads[0])
+	}
+	plain, scaled := gradients(0), gradients(1024)
+	for i, v := range plain {
+		if math.Abs(scaled[i]-2*v) > 1e-12*math.Abs(v)+1e-15 {
+			t.Fatalf("element %d is %v, twice it %v", i, v, scaled[i])
+		}
+	}
+}
