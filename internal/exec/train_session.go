@@ -189,8 +189,8 @@ type trainPack struct {
 	weight, packed []float32
 	k              *kernel.ConvKernel
 	shape          kernel.ConvShape
-	// turned is, for a gradient, the weights of GradInputConv, forward the
-	// convolution it is the gradient of.
+	// forward is, for a gradient, the convolution it is the gradient of; turned
+	// the weights of GradInputConv, nil where the kernel needs none.
 	turned  []float32
 	forward *kernel.ConvShape
 }
@@ -199,7 +199,9 @@ type trainPack struct {
 func (t *trainPacks) add(weight []float32, k *kernel.ConvKernel, s kernel.ConvShape, forward *kernel.ConvShape) []float32 {
 	p := trainPack{weight: weight, packed: aligned(k.PackedLen(&s)), k: k, shape: s, forward: forward}
 	if forward != nil {
-		p.turned = make([]float32, len(weight))
+		if k.PackTurned == nil || !k.PackTurned(forward, weight, p.packed) {
+			p.turned = make([]float32, len(weight))
+		}
 	}
 	t.packs = append(t.packs, p)
 	return p.packed
@@ -216,6 +218,10 @@ func (t *trainPacks) Scratch() int { return 0 }
 func (t *trainPacks) Run(task int, _ []float32) {
 	p := &t.packs[task]
 	w := p.weight
+	if p.forward != nil && p.turned == nil {
+		p.k.PackTurned(p.forward, w, p.packed)
+		return
+	}
 	if p.forward != nil {
 		kernel.GradInputWeight(p.forward, w, p.turned)
 		w = p.turned
