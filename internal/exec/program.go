@@ -27,6 +27,9 @@ type Options struct {
 	chains int
 	// together takes all pictures of a batch through each step together.
 	together bool
+	// fusions is the least size in bytes of a value that makes nodes of a
+	// training step run together, -1 for never; 0 is the default.
+	fusions int
 	// apart gives every value of a training step memory of its own.
 	apart bool
 }

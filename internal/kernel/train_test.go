@@ -2,6 +2,7 @@ package kernel_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/mobilenet-go/mobilenet/internal/kernel"
@@ -42,6 +43,42 @@ func checkConvGradients(t *testing.T, s kernel.ConvShape, seed uint64) {
 	checkGradInputConv(t, s, dy, w)
 }
 
+// checkGradParts gives each kernel a weight's gradient picture by picture and
+// compares with the reference of the whole.
+func checkGradParts(t *testing.T, s kernel.ConvShape, x, dy []float32) {
+	n := s.O * (s.C / s.Groups) * s.KH * s.KW
+	want := kernel.ConvGradWeight{ConvShape: s, X: x, DY: dy, DWeight: make([]float32, n)}
+	ref.ConvGradWeight(&want)
+	for _, k := range kernel.ConvGradWeightKernels() {
+		part := s
+		part.N = 1
+		a := kernel.ConvGradWeight{ConvShape: part, Add: true, DWeight: make([]float32, n)}
+		if !k.Available() || !k.Accepts(&a) {
+			continue
+		}
+		scratch := make([]float32, k.ScratchLen(&a))
+		if k.Reduce != nil {
+			*k.Reduce.At(&a) = make([]float32, k.Reduce.Len(&a))
+		}
+		for i := range s.N {
+			a.X, a.DY = x[i*s.H*s.W*s.C:], dy[i*s.OH*s.OW*s.O:]
+			for task := range k.Tasks(&a) {
+				k.Run(&a, task, scratch)
+			}
+		}
+		if k.Reduce != nil {
+			for task := range k.Reduce.Tasks(&a) {
+				k.Reduce.Merge(&a, task)
+			}
+		}
+		for i, v := range a.DWeight {
+			if d := v - want.DWeight[i]; d > 1e-3 || d < -1e-3 {
+				t.Fatalf("%s: by parts: element %d is %v, want %v", k.Name, i, v, want.DWeight[i])
+			}
+		}
+	}
+}
+
 // checkGradInputConv holds the convolution that stands for a gradient to the
 // gradient's own reference.
 func checkGradInputConv(t *testing.T, s kernel.ConvShape, dy, w []float32) {
@@ -56,6 +93,19 @@ func checkGradInputConv(t *testing.T, s kernel.ConvShape, dy, w []float32) {
 	kernel.GradInputWeight(&s, w, turned)
 	got := kernel.Conv{ConvShape: g, X: dy, Weight: turned, Bias: make([]float32, g.O), Y: make([]float32, n)}
 	ref.Conv(&got)
+	for _, k := range kernel.ConvKernels() {
+		if !k.Available() || !k.Accepts(&g) || k.PackTurned == nil {
+			continue
+		}
+		plain, packed := testkit.NewGuarded(k.PackedLen(&g)), testkit.NewGuarded(k.PackedLen(&g))
+		k.Pack(&g, turned, plain.Data)
+		if !k.PackTurned(&s, w, packed.Data) {
+			continue
+		}
+		if !slices.Equal(packed.Data, plain.Data) || packed.Check() != nil {
+			t.Errorf("%s: weights packed turned round differ, %v", k.Name, packed.Check())
+		}
+	}
 	for i, v := range got.Y {
 		if d := v - want.DX[i]; d > 1e-4 || d < -1e-4 {
 			t.Fatalf("as a convolution: element %d is %v, want %v", i, v, want.DX[i])
