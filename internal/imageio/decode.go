@@ -25,6 +25,9 @@ type Options struct {
 	// the shorter side keeps that many pixels, like Pillow's draft mode. Faster, but the pixels after
 	// resizing are not those of a recipe that decodes at full size.
 	AtLeast int
+	// Into, where set, lends its memory to the result if it is large enough; its former pixels are
+	// lost. JPEG files only: the others are decoded by packages that take their own.
+	Into *Image
 }
 
 // Info describes a decoded file.

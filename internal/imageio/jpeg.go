@@ -39,8 +39,11 @@ func decodeJPEGAs(b []byte, o *Options, info *Info) (*Image, error) {
 		}
 		scale *= 2
 	}
-	m, err := New(c.Size(scale))
-	if err != nil {
+	w, h := c.Size(scale)
+	m := o.Into
+	if checkSize(w, h) == nil && m != nil && cap(m.Pix) >= 3*w*h {
+		m.W, m.H, m.Pix = w, h, m.Pix[:3*w*h]
+	} else if m, err = New(w, h); err != nil {
 		return nil, err
 	}
 	// Limits were enforced from the header; here only the scans are bounded.
