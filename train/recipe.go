@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mobilenet-go/mobilenet/internal/suggest"
+	"github.com/mobilenet-go/mobilenet/transform"
 )
 
 // OptimizerKind names a rule that turns gradients into steps.
@@ -83,8 +84,6 @@ type Recipe struct {
 	Decay []string `json:"decay,omitempty"`
 
 	LabelSmoothing float64 `json:"label_smoothing,omitempty"`
-	Mixup          float64 `json:"mixup,omitempty"`  // alpha
-	Cutmix         float64 `json:"cutmix,omitempty"` // alpha
 	// Dropout is the fraction dropped before the classifier, nil for the
 	// network's own; DropPath the chance of leaving out the last residual
 	// block, earlier ones in proportion to their depth.
@@ -96,9 +95,9 @@ type Recipe struct {
 	BNMomentum float64 `json:"bn_momentum,omitempty"`
 	// Clip bounds the norm of the whole gradient, 0 for no bound.
 	Clip float64 `json:"clip,omitempty"`
-	// Augment is what is done to training pictures, as transform.ParseAugment
-	// reads it; empty for the default.
-	Augment string `json:"augment,omitempty"`
+	// Augment is what is done to training pictures and batches, mixup and
+	// cutmix included.
+	Augment transform.Augment `json:"augment"`
 	// Resolution is the side of training pictures, 0 for the network's.
 	Resolution int `json:"resolution,omitempty"`
 }
@@ -136,8 +135,6 @@ func (r *Recipe) Validate() error {
 		return fail("nesterov", true, "it with sgd only")
 	case !(r.WeightDecay >= 0):
 		return fail("weight_decay", r.WeightDecay, "a number from 0")
-	case !(r.Mixup >= 0) || !(r.Cutmix >= 0):
-		return fail("mixup and cutmix", [2]float64{r.Mixup, r.Cutmix}, "numbers from 0")
 	case !(r.Clip >= 0):
 		return fail("clip", r.Clip, "a number from 0")
 	case r.Resolution < 0 || r.Resolution > 1<<14:
@@ -163,6 +160,9 @@ func (r *Recipe) Validate() error {
 		}
 	}
 	if err := r.Schedule.Validate(); err != nil {
+		return fmt.Errorf("recipe %s: %w", r.title(), err)
+	}
+	if err := r.Augment.Validate(); err != nil {
 		return fmt.Errorf("recipe %s: %w", r.title(), err)
 	}
 	return nil
@@ -205,11 +205,7 @@ func Named(name string) (Recipe, error) {
 			return r, nil
 		}
 	}
-	hint := ""
-	if near := suggest.Nearest(name, RecipeNames()); near != "" {
-		hint = fmt.Sprintf(", did you mean %q?", near)
-	}
-	return Recipe{}, fmt.Errorf("unknown recipe %q%s the recipes are %s", name, hint, strings.Join(RecipeNames(), ", "))
+	return Recipe{}, fmt.Errorf("unknown recipe %q%s: the recipes are %s", name, suggest.DidYouMean(name, RecipeNames()), strings.Join(RecipeNames(), ", "))
 }
 
 // RecipeNames lists the recipes, ours first, then the published ones.
