@@ -46,9 +46,10 @@ var rooms = map[string]string{
 	"internal/hub":                "arch transform",
 	"internal/testkit":            "tensor arch internal/*",
 	"transform":                   "internal/imageio internal/suggest",
+	"dataset":                     "transform internal/imageio internal/suggest internal/format/zipfile",
 	"eval":                        "internal/post",
 	".":                           "tensor arch weights transform internal/*",
-	"cmd/mobilenet":               ". tensor arch weights transform eval internal/*",
+	"cmd/mobilenet":               ". tensor arch weights transform dataset eval internal/*",
 }
 
 // never holds imports that no rule above may allow: the directions that would

@@ -56,7 +56,7 @@ func rotate(m *Image, degrees float64, scratch *[]byte) {
 	c, s := round(math.Cos(t)), round(math.Sin(t))
 	cx, cy := float64(m.W)/2, float64(m.H)/2
 	a := [6]float64{c, s, 0, -s, c, 0}
-	a[2] = a[0]*-cx + a[1]*-cy + cx
-	a[5] = a[3]*-cx + a[4]*-cy + cy
+	a[2] = float64(a[0]*-cx) + float64(a[1]*-cy) + cx
+	a[5] = float64(a[3]*-cx) + float64(a[4]*-cy) + cy
 	affine(m, a, scratch)
 }

@@ -145,8 +145,8 @@ func (g *Augmenter) padCrop(m *Image, rng *rand.Rand) error {
 func inceptionBox(w, h int, area, aspect [2]float64, rng *rand.Rand) imageio.Rect {
 	lo, hi := math.Log(aspect[0]), math.Log(aspect[1])
 	for range 10 {
-		target := float64(w) * float64(h) * (area[0] + rng.Float64()*(area[1]-area[0]))
-		ratio := math.Exp(lo + rng.Float64()*(hi-lo))
+		target := float64(w) * float64(h) * uniform(area[0], area[1], rng)
+		ratio := math.Exp(uniform(lo, hi, rng))
 		cw := int(math.RoundToEven(math.Sqrt(target * ratio)))
 		ch := int(math.RoundToEven(math.Sqrt(target / ratio)))
 		if cw > 0 && ch > 0 && cw <= w && ch <= h {
@@ -169,7 +169,7 @@ func inceptionBox(w, h int, area, aspect [2]float64, rng *rand.Rand) imageio.Rec
 func tfBox(w, h int, area, aspect [2]float64, rng *rand.Rand) imageio.Rect {
 	total := float64(w) * float64(h)
 	for range 100 {
-		ratio := aspect[0] + rng.Float64()*(aspect[1]-aspect[0])
+		ratio := uniform(aspect[0], aspect[1], rng)
 		least := int(math.RoundToEven(math.Sqrt(area[0] * total / ratio)))
 		most := int(math.RoundToEven(math.Sqrt(area[1] * total / ratio)))
 		if float64(most)*ratio > float64(w) {
@@ -192,6 +192,9 @@ func tfBox(w, h int, area, aspect [2]float64, rng *rand.Rand) imageio.Rect {
 	return imageio.Rect{W: w, H: h}
 }
 
+// uniform draws from a range. The product is rounded by itself, so that all processors draw the same.
+func uniform(lo, hi float64, rng *rand.Rand) float64 { return lo + float64(rng.Float64()*(hi-lo)) }
+
 // mirror swaps left and right.
 func mirror(m *Image) {
 	for y := range m.H {
@@ -208,8 +211,8 @@ func mirror(m *Image) {
 func erase(x []float32, w, h int, rng *rand.Rand) {
 	lo, hi := math.Log(0.3), math.Log(3.3)
 	for range 10 {
-		area := float64(w) * float64(h) * (0.02 + rng.Float64()*(0.33-0.02))
-		ratio := math.Exp(lo + rng.Float64()*(hi-lo))
+		area := float64(w) * float64(h) * uniform(0.02, 0.33, rng)
+		ratio := math.Exp(uniform(lo, hi, rng))
 		eh := int(math.RoundToEven(math.Sqrt(area * ratio)))
 		ew := int(math.RoundToEven(math.Sqrt(area / ratio)))
 		if eh < 1 || ew < 1 || eh >= h || ew >= w {

@@ -58,9 +58,18 @@ func adjustSaturation(m *Image, factor float64) {
 // through bytes too, so that even a turn of 0 changes the picture a little.
 func adjustHue(m *Image, turn float64) {
 	shift := byte(int(turn * 255))
+	var wheel [256]sector
+	for h := range wheel {
+		x := float64(h) * 6 / 255
+		wheel[h] = sector{int(x) % 6, float32(x - math.Floor(x))}
+	}
 	for p := m.Pix; len(p) >= 3; p = p[3:] {
 		h, s, v := toHSV(p[0], p[1], p[2])
-		p[0], p[1], p[2] = fromHSV(h+shift, s, v)
+		if s == 0 {
+			p[0], p[1], p[2] = v, v, v
+			continue
+		}
+		p[0], p[1], p[2] = fromHSV(&wheel[h+shift], s, v)
 	}
 }
 
@@ -82,23 +91,27 @@ func toHSV(r, g, b byte) (h, s, v byte) {
 		hue = float32(4 + float64(gc) - float64(rc))
 	}
 	x := float64(hue)/6 + 1
-	hue = float32(x - math.Floor(x))
+	if x >= 1 {
+		x--
+	}
 	sat := spread / float32(most)
-	return byte(min(255, int(float64(hue)*255))), byte(min(255, int(float64(sat)*255))), most
+	return byte(float64(float32(x)) * 255), byte(float64(sat) * 255), most
 }
 
-func fromHSV(h, s, v byte) (r, g, b byte) {
-	if s == 0 {
-		return v, v, v
-	}
-	x := float64(h) * 6 / 255
-	i := math.Floor(x)
-	f, fs := float32(x-i), float32(float64(s)/255)
-	at := func(k float64) byte { return byte(min(255, math.Round(float64(v)*k))) }
+// sector is a sixth of the colour circle and the way into it.
+type sector struct {
+	i int
+	f float32
+}
+
+// fromHSV needs a saturation above 0.
+func fromHSV(h *sector, s, v byte) (r, g, b byte) {
+	fs, value := float32(float64(s)/255), float64(v)
+	at := func(k float64) byte { return byte(int(float64(value*k) + 0.5)) }
 	p := at(1 - float64(fs))
-	q := at(1 - float64(fs*f))
-	t := at(1 - float64(fs)*(1-float64(f)))
-	switch int(i) % 6 {
+	q := at(1 - float64(fs*h.f))
+	t := at(1 - float64(float64(fs)*(1-float64(h.f))))
+	switch h.i {
 	case 0:
 		return v, t, p
 	case 1:

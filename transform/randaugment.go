@@ -122,8 +122,7 @@ func (g *Augmenter) jitter(m *Image, rng *rand.Rand) {
 	order := [4]int{0, 1, 2, 3}
 	rng.Shuffle(4, func(i, j int) { order[i], order[j] = order[j], order[i] })
 	factor := func(v float64) float64 {
-		lo := max(0, 1-v)
-		return lo + rng.Float64()*(1+v-lo)
+		return uniform(max(0, 1-v), 1+v, rng)
 	}
 	for _, which := range order {
 		switch {
@@ -134,7 +133,7 @@ func (g *Augmenter) jitter(m *Image, rng *rand.Rand) {
 		case which == 2 && a.Saturation > 0:
 			adjustSaturation(m, factor(a.Saturation))
 		case which == 3 && a.Hue > 0:
-			adjustHue(m, a.Hue*(2*rng.Float64()-1))
+			adjustHue(m, uniform(-a.Hue, a.Hue, rng))
 		}
 	}
 }

@@ -105,7 +105,7 @@ the weights came from.`,
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.classify(), a.eval(), a.summary(), a.inspect(), a.convert(), a.verify(), a.compare(), a.bench(), a.ls(), a.pull(), a.env(), a.version())
+	root.AddCommand(a.classify(), a.eval(), a.summary(), a.inspect(), a.data(), a.convert(), a.verify(), a.compare(), a.bench(), a.ls(), a.pull(), a.env(), a.version())
 	root.SetHelpCommand(help())
 	// Cobra's own verb, held to the same exit codes.
 	root.InitDefaultCompletionCmd()

@@ -13,6 +13,18 @@ import (
 	"github.com/mobilenet-go/mobilenet/internal/jpeg"
 )
 
+// Format names the format that a file begins as: one that Decode reads, or "heif" (and AVIF); empty for
+// anything else.
+func Format(b []byte) string {
+	if f, err := sniff(b); err == nil {
+		return f.name
+	}
+	if len(b) >= 12 && string(b[4:8]) == "ftyp" {
+		return "heif"
+	}
+	return ""
+}
+
 // Color names how a file stores colour, from its header: "rgb", "gray", "cmyk", "palette", "alpha"
 // (colour with transparency) or "16 bit" (of any kind); empty where that cannot be told.
 func Color(b []byte) string {

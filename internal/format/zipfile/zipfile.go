@@ -19,12 +19,13 @@ type Limits struct {
 	MaxEntryBytes int64 // one entry, expanded; default 2 GiB
 	MaxTotalBytes int64 // everything that is read, expanded; default 4 GiB
 	MaxRatio      int64 // expanded bytes a byte of the file; default 8, beyond a first 64 MiB
-	SkipChecksum  bool  // accept entries whose CRC-32 does not match
+	// MaxDirectoryBytes bounds the archive's directory, which is held in memory; default 8 MiB.
+	MaxDirectoryBytes int64
+	SkipChecksum      bool // accept entries whose CRC-32 does not match
 }
 
 const (
-	freeBytes      = 64 << 20 // what may be expanded whatever the file's size
-	directoryBytes = 8 << 20  // of the archive's directory, which archive/zip holds in memory
+	freeBytes = 64 << 20 // what may be expanded whatever the file's size
 )
 
 // Archive is an open archive.
@@ -54,11 +55,14 @@ func Open(r io.ReaderAt, size int64, lim *Limits) (*Archive, error) {
 	if l.MaxRatio <= 0 {
 		l.MaxRatio = 8
 	}
+	if l.MaxDirectoryBytes <= 0 {
+		l.MaxDirectoryBytes = 8 << 20
+	}
 	a.left = l.MaxTotalBytes
 	if size < (math.MaxInt64-freeBytes)/l.MaxRatio {
 		a.left = min(a.left, freeBytes+size*l.MaxRatio)
 	}
-	src := &budgetReaderAt{r: r, left: directoryBytes}
+	src := &budgetReaderAt{r: r, left: l.MaxDirectoryBytes, limit: l.MaxDirectoryBytes}
 	zr, err := zip.NewReader(src, size)
 	if err != nil {
 		return nil, fmt.Errorf("zip: %w", err)
@@ -142,15 +146,15 @@ func (a *Archive) Read(f *zip.File) ([]byte, error) {
 // budgetReaderAt fails once too much has been read before open is set: the
 // directory of an archive may lie about its own length.
 type budgetReaderAt struct {
-	r    io.ReaderAt
-	left int64
-	open bool
+	r           io.ReaderAt
+	left, limit int64
+	open        bool
 }
 
 func (b *budgetReaderAt) ReadAt(p []byte, off int64) (int, error) {
 	if !b.open {
 		if b.left -= int64(len(p)); b.left < 0 {
-			return 0, fmt.Errorf("directory of more than %d bytes", int64(directoryBytes))
+			return 0, fmt.Errorf("directory of more than %d bytes", b.limit)
 		}
 	}
 	return b.r.ReadAt(p, off)
