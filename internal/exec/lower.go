@@ -64,7 +64,7 @@ func lower[T ref.Float](g *graph.Graph, id graph.ID, at func(graph.ID) []T) (any
 		copy(a.Perm[:], op.Perm)
 		return a, nil
 	}
-	return nil, fmt.Errorf("node %q: operation %s cannot be executed", n.Name, n.Op.Kind())
+	return lowerTrain(g, id, at)
 }
 
 func act(a graph.Act) ref.Act { return ref.Act{Kind: ref.ActKind(a.Kind), A: a.A, B: a.B} }

@@ -20,6 +20,8 @@ type Options struct {
 	// chains is the least size in bytes of a value inside of a chain, -1 for
 	// no chains; 0 is the default.
 	chains int
+	// apart gives every value of a training step memory of its own.
+	apart bool
 }
 
 // Packs keeps the packed weights of a model, so that its programs for several

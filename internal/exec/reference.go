@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mobilenet-go/mobilenet/internal/graph"
 	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
@@ -14,7 +15,12 @@ type Reference[T ref.Float] struct {
 	g      *graph.Graph
 	values map[graph.ID][]T
 	steps  []func()
+	// assigns are carried out after the last step.
+	assigns []assign
 }
+
+// assign is an Assign node: the variable and its value of the next run.
+type assign struct{ variable, value graph.ID }
 
 // maxElems bounds an arena: 16 GiB of float32 on 64-bit machines.
 const maxElems = int(min(uint64(1)<<32, uint64(^uint(0)>>1)/8))
@@ -41,6 +47,13 @@ func NewReference[T ref.Float](g *graph.Graph) (*Reference[T], error) {
 			continue
 		case graph.Reshape, graph.Dropout:
 			r.values[id] = r.values[n.In[0]]
+			continue
+		case graph.Assign:
+			if err := checkAssign(g, id, r.assigns); err != nil {
+				return nil, err
+			}
+			r.values[id] = r.values[n.In[1]]
+			r.assigns = append(r.assigns, assign{n.In[0], n.In[1]})
 			continue
 		}
 		r.values[id] = make([]T, n.Type.Shape.Len())
@@ -73,7 +86,44 @@ func (r *Reference[T]) Run(inputs ...[]T) error {
 	for _, step := range r.steps {
 		step()
 	}
+	// A value may be another variable's old one (a swap), so all are taken
+	// before any is written.
+	taken := make([][]T, len(r.assigns))
+	for i, a := range r.assigns {
+		taken[i] = slices.Clone(r.values[a.value])
+	}
+	for i, a := range r.assigns {
+		copy(r.values[a.variable], taken[i])
+	}
 	return nil
+}
+
+// checkAssign refuses an Assign to anything but a variable of its own.
+func checkAssign(g *graph.Graph, id graph.ID, before []assign) error {
+	n := &g.Nodes[id]
+	target := &g.Nodes[n.In[0]]
+	if _, ok := target.Op.(graph.Variable); !ok {
+		return fmt.Errorf("node %q (assign): %q is no variable", n.Name, target.Name)
+	}
+	for _, a := range before {
+		if a.variable == n.In[0] {
+			return fmt.Errorf("node %q (assign): variable %q is assigned twice", n.Name, target.Name)
+		}
+	}
+	return nil
+}
+
+// Variable is the memory of the variable of a name, to be read and written
+// between runs; nil if there is none.
+func (r *Reference[T]) Variable(name string) []T {
+	id, ok := r.g.Lookup(name)
+	if !ok {
+		return nil
+	}
+	if _, ok := r.g.Nodes[id].Op.(graph.Variable); !ok {
+		return nil
+	}
+	return r.values[id]
 }
 
 // runRef calls the reference kernel of an argument block.
@@ -102,6 +152,6 @@ func runRef[T ref.Float](args any) {
 	case *ref.TransposeArgs[T]:
 		ref.Transpose(a)
 	default:
-		panic(fmt.Sprintf("exec: no reference kernel for %T", args))
+		runRefTrain[T](args)
 	}
 }

@@ -25,6 +25,12 @@ const (
 	// Mean and Var are batch-norm statistics: kept by averaging, not trained.
 	Mean
 	Var
+	// Slot is an optimizer's state: a velocity, a mean square, an accumulator.
+	Slot
+	// Average is a moving average of a trained variable.
+	Average
+	// Counter counts steps.
+	Counter
 )
 
 // Trained reports whether gradient descent changes the variable. Statistics
@@ -32,7 +38,7 @@ const (
 func (r Role) Trained() bool { return r <= Beta }
 
 // Norm reports whether the variable belongs to a batch norm.
-func (r Role) Norm() bool { return r >= Gamma }
+func (r Role) Norm() bool { return r >= Gamma && r <= Var }
 
 // Variable is a named weight or statistic that belongs to the model.
 type Variable struct{ Role Role }

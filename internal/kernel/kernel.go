@@ -73,6 +73,8 @@ type Kernel[A any] struct {
 	Tasks      func(a *A) int
 	ScratchLen func(a *A) int
 	Run        func(a *A, task int, scratch []float32)
+	// Reduce, if not nil, follows when all tasks are done.
+	Reduce *Reduction[A]
 	// MaxError bounds the error relative to the largest magnitude among the
 	// inputs of an element and the element itself; 0 is exact.
 	MaxError float64

@@ -71,12 +71,13 @@ func guardSlices(a any) map[string]*Guarded {
 	v := reflect.ValueOf(a).Elem()
 	buffers := map[string]*Guarded{}
 	shared := ""
-	y := v.FieldByName("Y").Interface().([]float32)
+	out := resultField(a)
+	y := v.FieldByName(out).Interface().([]float32)
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
 		switch x := v.Field(i).Interface().(type) {
 		case []float32:
-			if x == nil || name == "Y" {
+			if x == nil || name == out {
 				continue
 			}
 			if len(x) > 0 && len(y) > 0 && &x[0] == &y[0] {
@@ -93,12 +94,22 @@ func guardSlices(a any) map[string]*Guarded {
 		}
 	}
 	if shared != "" {
-		v.FieldByName("Y").Set(reflect.ValueOf(buffers[shared].Data))
+		v.FieldByName(out).Set(reflect.ValueOf(buffers[shared].Data))
 		return buffers
 	}
-	buffers["Y"] = NewGuarded(len(y))
-	v.FieldByName("Y").Set(reflect.ValueOf(buffers["Y"].Data))
+	buffers[out] = NewGuarded(len(y))
+	v.FieldByName(out).Set(reflect.ValueOf(buffers[out].Data))
 	return buffers
+}
+
+// resultField names the field of an argument block that takes the result.
+func resultField(a any) string {
+	for _, name := range []string{"DX", "DWeight"} {
+		if reflect.ValueOf(a).Elem().FieldByName(name).IsValid() {
+			return name
+		}
+	}
+	return "Y"
 }
 
 // widen copies an argument block in float32 into the same block in float64.
@@ -146,13 +157,22 @@ func CheckKernels[A, W any](t *testing.T, table []kernel.Kernel[A], args A, refe
 		widen(w, &a)
 		largest := largestInput(&a)
 		reference(w)
-		want := reflect.ValueOf(w).Elem().FieldByName("Y").Interface().([]float64)
+		want := reflect.ValueOf(w).Elem().FieldByName(resultField(w)).Interface().([]float64)
 
 		tasks, scratch := k.Tasks(&a), NewGuarded(k.ScratchLen(&a))
+		merges := 0
+		if k.Reduce != nil {
+			buffers["partial"] = NewGuarded(k.Reduce.Len(&a))
+			*k.Reduce.At(&a) = buffers["partial"].Data
+			merges = k.Reduce.Tasks(&a)
+		}
 		for _, task := range rand.Perm(tasks) {
 			k.Run(&a, task, scratch.Data)
 		}
-		got := reflect.ValueOf(&a).Elem().FieldByName("Y").Interface().([]float32)
+		for _, task := range rand.Perm(merges) {
+			k.Reduce.Merge(&a, task)
+		}
+		got := reflect.ValueOf(&a).Elem().FieldByName(resultField(&a)).Interface().([]float32)
 		for i := range got {
 			bound := k.MaxError * math.Max(largest, math.Abs(want[i]))
 			if !near(float64(got[i]), want[i], bound) {
@@ -170,7 +190,10 @@ func CheckKernels[A, W any](t *testing.T, table []kernel.Kernel[A], args A, refe
 			for task := range tasks {
 				k.Run(&a, task, scratch.Data)
 			}
-		}); n != 0 {
+			for task := range merges {
+				k.Reduce.Merge(&a, task)
+			}
+		}); n != 0 && k.Impl != "ref" {
 			t.Errorf("%s: %v allocations", k.Name, n)
 		}
 	}
@@ -192,7 +215,7 @@ func largestInput(a any) (largest float64) {
 	v := reflect.ValueOf(a).Elem()
 	for i := range v.NumField() {
 		x, ok := v.Field(i).Interface().([]float32)
-		if !ok || v.Type().Field(i).Name == "Y" {
+		if !ok || v.Type().Field(i).Name == resultField(a) {
 			continue
 		}
 		for _, e := range x {

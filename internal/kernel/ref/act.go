@@ -33,7 +33,7 @@ type Act struct {
 // ApplyAct is the activation of one number, computed in float64 where it needs
 // a transcendental function. A NaN stays a NaN.
 func ApplyAct[T Float](a Act, x T) T {
-	v, p, q := float64(x), T(a.A), T(a.B)
+	v, p, q := float64(x), constant[T](a.A), constant[T](a.B)
 	switch a.Kind {
 	case ReLU:
 		return max(x, 0)
