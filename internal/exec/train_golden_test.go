@@ -10,10 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 	"github.com/mobilenet-go/mobilenet/internal/pass"
 	"github.com/mobilenet-go/mobilenet/internal/testkit"
 )
@@ -50,6 +52,9 @@ func readGolden(t *testing.T) map[string]goldenTraining { return readGoldenFile(
 type goldenFile struct {
 	Networks   map[string]goldenTraining
 	Optimizers map[string][]float64 // the parameters after six steps
+	Points     []float64            // where the slopes of activations are taken
+	Slopes     map[string][]float64
+	Ties       []float64
 }
 
 func readGoldenFile(t *testing.T) (out goldenFile) {
@@ -468,5 +473,39 @@ func TestOptimizersGolden(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestKinksGolden holds slopes, at kinks too, and the gradient of a maximum of
+// equal elements to PyTorch's.
+func TestKinksGolden(t *testing.T) {
+	golden := readGoldenFile(t)
+	seen := 0
+	for _, a := range allActs() {
+		want, ok := golden.Slopes[a.String()]
+		if !ok {
+			continue
+		}
+		seen++
+		for i, x := range golden.Points {
+			if got := ref.ActSlope(act(a), x); math.Abs(got-want[i]) > 1e-7 {
+				t.Errorf("%v: the slope at %v is %v, want %v", a, x, got, want[i])
+			}
+		}
+	}
+	if seen != 10 || len(golden.Slopes) != 10 {
+		t.Errorf("%d activations of %d", seen, len(golden.Slopes))
+	}
+	a := ref.PoolGradArgs[float64]{N: 1, H: 5, W: 6, C: 1, OH: 3, OW: 3, KH: 3, KW: 3, StrideH: 2, StrideW: 2,
+		DilationH: 1, DilationW: 1, PadTop: 1, PadLeft: 1, Max: true, DX: make([]float64, 30)}
+	for i := range 30 {
+		a.X = append(a.X, float64((3*(i/6)+5*(i%6))%3))
+	}
+	for i := range 9 {
+		a.DY = append(a.DY, float64(i+1))
+	}
+	ref.PoolGrad(&a)
+	if !slices.Equal(a.DX, golden.Ties) {
+		t.Errorf("equal elements get %v, want %v", a.DX, golden.Ties)
 	}
 }

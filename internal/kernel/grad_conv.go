@@ -257,8 +257,9 @@ func runDWGradWeight(a *ConvGradWeight, task int, _ []float32) {
 	}
 }
 
-func mergeDWGradWeight(a *ConvGradWeight, task int) {
-	taps, chunks := a.KH*a.KW, dwGradWeightTasks(a)
+// mergeDWGradWeight adds up that many chunks.
+func mergeDWGradWeight(a *ConvGradWeight, task, chunks int) {
+	taps := a.KH * a.KW
 	lo, hi := chunk(task, 16, a.C)
 	for c := lo; c < hi; c++ {
 		for t := range taps {

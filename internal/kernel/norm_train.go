@@ -103,23 +103,24 @@ func runChannelStats(a *ChannelStats, task int, _ []float32) {
 	}
 }
 
-// mergeChannelStats joins the chunks' means and squared distances.
-func mergeChannelStats(a *ChannelStats, task int) {
-	size, chunks := rowsOfChunk(a.Rows, a.C), rowChunks(a.Rows, a.C)
-	lo, hi := chunk(task, mergeChannels, a.C)
-	for c := lo; c < hi; c++ {
+// mergeStats joins the means and squared distances of chunks of that many
+// rows.
+func mergeStats(partial, y []float32, rows, c, size, task int) {
+	chunks := ceilDiv(rows, size)
+	lo, hi := chunk(task, mergeChannels, c)
+	for i := lo; i < hi; i++ {
 		sum, squares := 0.0, 0.0
 		for at := range chunks {
-			from, to := chunk(at, size, a.Rows)
-			sum += float64(to-from) * float64(a.Partial[at*2*a.C+c])
+			from, to := chunk(at, size, rows)
+			sum += float64(to-from) * float64(partial[at*2*c+i])
 		}
-		mean := sum / float64(a.Rows)
+		mean := sum / float64(rows)
 		for at := range chunks {
-			from, to := chunk(at, size, a.Rows)
-			d := float64(a.Partial[at*2*a.C+c]) - mean
-			squares += float64(a.Partial[(at*2+1)*a.C+c]) + float64(to-from)*d*d
+			from, to := chunk(at, size, rows)
+			d := float64(partial[at*2*c+i]) - mean
+			squares += float64(partial[(at*2+1)*c+i]) + float64(to-from)*d*d
 		}
-		a.Y[c], a.Y[a.C+c] = float32(mean), float32(squares/float64(a.Rows))
+		y[i], y[c+i] = float32(mean), float32(squares/float64(rows))
 	}
 }
 

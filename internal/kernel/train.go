@@ -43,20 +43,20 @@ type Reduction[A any] struct {
 
 // ConvGradInputKernels lists the gradients of convolutions' inputs.
 func ConvGradInputKernels() []Kernel[ConvGradInput] {
-	return []Kernel[ConvGradInput]{
+	return append(vecGradInputKernels(),
 		goKernel("convgradxF32Go", gradInputError, convGradInputTasks, convGradInputScratch, runConvGradInput),
 		refKernel("convgradxF32Ref", gradInputError, ref.ConvGradInput[float32]),
-	}
+	)
 }
 
 // ConvGradWeightKernels lists the gradients of convolutions' weights.
 func ConvGradWeightKernels() []Kernel[ConvGradWeight] {
 	dw := goKernel("dwconvgradwF32Go", gradWeightError, dwGradWeightTasks, noScratch[ConvGradWeight], runDWGradWeight)
 	dw.Accepts = func(a *ConvGradWeight) bool { return a.Groups == a.C && a.O == a.C }
-	dw.Reduce = &Reduction[ConvGradWeight]{Len: dwGradWeightPartial, At: gradWeightPartial, Tasks: gradWeightMergeTasks, Merge: mergeDWGradWeight}
+	dw.Reduce = &Reduction[ConvGradWeight]{Len: dwGradWeightPartial, At: gradWeightPartial, Tasks: gradWeightMergeTasks, Merge: func(a *ConvGradWeight, task int) { mergeDWGradWeight(a, task, dwGradWeightTasks(a)) }}
 	dense := goKernel("convgradwF32Go", gradWeightError, gradWeightTasks, gradWeightScratch, runGradWeight)
 	dense.Reduce = &Reduction[ConvGradWeight]{Len: gradWeightPartialLen, At: gradWeightPartial, Tasks: gradWeightMergeTasks, Merge: mergeGradWeight}
-	return []Kernel[ConvGradWeight]{dw, dense, refKernel("convgradwF32Ref", gradWeightError, ref.ConvGradWeight[float32])}
+	return append(vecGradWeightKernels(), dw, dense, refKernel("convgradwF32Ref", gradWeightError, ref.ConvGradWeight[float32]))
 }
 
 // gradWeightError is what sums of many thousands of products keep to.
@@ -86,9 +86,11 @@ func ChannelStatsKernels() []Kernel[ChannelStats] {
 		Len:   func(a *ChannelStats) int { return rowChunks(a.Rows, a.C) * 2 * a.C },
 		At:    func(a *ChannelStats) *[]float32 { return &a.Partial },
 		Tasks: func(a *ChannelStats) int { return mergeTasks(a.C) },
-		Merge: mergeChannelStats,
+		Merge: func(a *ChannelStats, task int) {
+			mergeStats(a.Partial, a.Y, a.Rows, a.C, rowsOfChunk(a.Rows, a.C), task)
+		},
 	}
-	return []Kernel[ChannelStats]{k, refKernel("chanstatsF32Ref", 2e-6, ref.ChannelStats[float32])}
+	return append(vecStatsKernels(), k, refKernel("chanstatsF32Ref", 2e-6, ref.ChannelStats[float32]))
 }
 
 // ChannelSumKernels lists the sums of channels.
@@ -105,11 +107,11 @@ func ChannelSumKernels() []Kernel[ChannelSum] {
 
 // BatchNormTrainKernels lists the batch norms of batch statistics.
 func BatchNormTrainKernels() []Kernel[BatchNormTrain] {
-	return []Kernel[BatchNormTrain]{
+	return append(vecBatchNormTrainKernels(),
 		goKernel("bntrainF32Go", 5e-6, func(a *BatchNormTrain) int { return ceilDiv(a.Rows, normRows(a.C)) },
 			func(a *BatchNormTrain) int { return a.C }, runBatchNormTrain),
 		refKernel("bntrainF32Ref", 5e-6, ref.BatchNormTrain[float32]),
-	}
+	)
 }
 
 // BatchNormGradSumsKernels lists the gradients of scales and offsets.
@@ -124,16 +126,16 @@ func BatchNormGradSumsKernels() []Kernel[BatchNormGradSums] {
 			mergeSums(a.Partial, a.Y, rowChunks(a.Rows, a.C), 2*a.C, task)
 		},
 	}
-	return []Kernel[BatchNormGradSums]{k, refKernel("bngradsumsF32Ref", 2e-5, ref.BatchNormGradSums[float32])}
+	return append(vecBatchNormGradSumsKernels(), k, refKernel("bngradsumsF32Ref", 2e-5, ref.BatchNormGradSums[float32]))
 }
 
 // BatchNormGradInputKernels lists the gradients of batch norms' inputs.
 func BatchNormGradInputKernels() []Kernel[BatchNormGradInput] {
-	return []Kernel[BatchNormGradInput]{
+	return append(vecBatchNormGradInputKernels(),
 		goKernel("bngradxF32Go", 1e-5, func(a *BatchNormGradInput) int { return ceilDiv(a.Rows, normRows(a.C)) },
 			func(a *BatchNormGradInput) int { return 6 * a.C }, runBatchNormGradInput),
 		refKernel("bngradxF32Ref", 1e-5, ref.BatchNormGradInput[float32]),
-	}
+	)
 }
 
 // SumToKernels lists the sums over broadcast axes.

@@ -93,3 +93,59 @@ func (v *vecISA) sumPixels(a *elemArgs) {
 		sumPixelsAVX2(a)
 	}
 }
+
+func (v *vecISA) outer(a *outerArgs) {
+	if v.lanes == 16 {
+		outerAVX512(a)
+	} else {
+		outerAVX2(a)
+	}
+}
+
+func (v *vecISA) normStats(a *normArgs) {
+	if v.lanes == 16 {
+		normStatsAVX512(a)
+	} else {
+		normStatsAVX2(a)
+	}
+}
+
+func (v *vecISA) normApply(a *normArgs) {
+	if v.lanes == 16 {
+		normApplyAVX512(a)
+	} else {
+		normApplyAVX2(a)
+	}
+}
+
+func (v *vecISA) normGradSums(a *normArgs) {
+	if v.lanes == 16 {
+		normGradSumsAVX512(a)
+	} else {
+		normGradSumsAVX2(a)
+	}
+}
+
+func (v *vecISA) normGradInput(a *normArgs) {
+	if v.lanes == 16 {
+		normGradInputAVX512(a)
+	} else {
+		normGradInputAVX2(a)
+	}
+}
+
+func (v *vecISA) dwTaps(a *tapsArgs) {
+	if v.lanes == 16 {
+		dwTapsAVX512(a)
+	} else {
+		dwTapsAVX2(a)
+	}
+}
+
+func (v *vecISA) dwGradTaps(a *gradTapsArgs) {
+	if v.lanes == 16 {
+		dwGradTapsAVX512(a)
+	} else {
+		dwGradTapsAVX2(a)
+	}
+}

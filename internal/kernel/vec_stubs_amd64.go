@@ -68,6 +68,77 @@ type elemArgs struct {
 	pad    float32
 }
 
+// normArgs are the arguments of a batch norm's routine; strides are in bytes. The routines move x, dy and y.
+type normArgs struct {
+	x        *float32 // first row of inputs
+	dy       *float32 // first row of gradients
+	y        *float32 // first row of results
+	a        *float32 // factor of each channel
+	b        *float32 // addend of each channel
+	p        *float32 // see the routines
+	q        *float32 // see the routines
+	s0       *float32 // sums of each channel
+	s1       *float32 // second sums of each channel
+	xStride  int      // between rows of inputs
+	dyStride int      // between rows of gradients
+	yStride  int      // between rows of results
+	rows     int
+	channels int
+	mode     int     // of the activation
+	lo       float32 // least result (clip)
+	hi       float32 // greatest result (clip)
+	scale    float32 // factor (hard swish)
+	pad      float32
+}
+
+// outerArgs are the arguments of an outer product's routine; strides are in bytes.
+type outerArgs struct {
+	u         *float32 // first number that is broadcast, of the first pixel
+	v         *float32 // first number of the vectors, of the first pixel
+	sums      *float32 // [us][vs]
+	uStride   int      // between pixels of u
+	vStride   int      // between pixels of v
+	sumStride int      // between rows of sums
+	pixels    int      // at least one
+	us        int      // numbers of u
+	vs        int      // numbers of v, at most two vectors; whole vectors without AVX-512
+}
+
+// tapsArgs are the arguments of a window's routine; strides are in bytes.
+type tapsArgs struct {
+	x0       *float32 // first input of each row of the window, of the first output
+	x1       *float32
+	x2       *float32
+	w0       *float32 // weights of the first tap of each row
+	w1       *float32
+	w2       *float32
+	y        *float32 // first output
+	xStep    int      // between the inputs of two outputs, and of two columns of the window
+	wStep    int      // between the weights of two columns
+	yStep    int      // between outputs
+	n        int      // outputs, at least one
+	rows     int      // of the window, one to three
+	cols     int      // of the window, one to three
+	channels int
+}
+
+// gradTapsArgs are the arguments of a depthwise weight's gradient; strides are in bytes.
+type gradTapsArgs struct {
+	x         *float32 // input of the first tap and the first output
+	dy        *float32 // gradient of the first output
+	sums      *float32 // of the first tap
+	xRow      int      // between the inputs of two rows of outputs
+	xCol      int      // between the inputs of two outputs
+	tap       int      // between the inputs of two taps
+	dyRow     int      // between rows of gradients
+	dyCol     int      // between gradients
+	sumStride int      // between the sums of two taps
+	rows      int      // of outputs, at least one
+	cols      int      // of outputs, at least one
+	taps      int      // one to five
+	channels  int
+}
+
 // gemmAVX512 computes a panel of outputs for some rows.
 //
 //go:noescape
@@ -177,3 +248,73 @@ func mapAddAVX2(a *elemArgs)
 //
 //go:noescape
 func mapMulAVX2(a *elemArgs)
+
+// dwTapsAVX512 computes outputs from small windows, channel by channel.
+//
+//go:noescape
+func dwTapsAVX512(a *tapsArgs)
+
+// dwGradTapsAVX512 adds to the sums of some taps.
+//
+//go:noescape
+func dwGradTapsAVX512(a *gradTapsArgs)
+
+// dwTapsAVX2 computes outputs from small windows, channel by channel.
+//
+//go:noescape
+func dwTapsAVX2(a *tapsArgs)
+
+// dwGradTapsAVX2 adds to the sums of some taps.
+//
+//go:noescape
+func dwGradTapsAVX2(a *gradTapsArgs)
+
+// outerAVX512 adds the outer products of some pixels to sums.
+//
+//go:noescape
+func outerAVX512(a *outerArgs)
+
+// outerAVX2 adds the outer products of some pixels to sums.
+//
+//go:noescape
+func outerAVX2(a *outerArgs)
+
+// normStatsAVX512 adds x-a and its square to the sums.
+//
+//go:noescape
+func normStatsAVX512(a *normArgs)
+
+// normApplyAVX512 computes act(x*a + b).
+//
+//go:noescape
+func normApplyAVX512(a *normArgs)
+
+// normGradSumsAVX512 adds g and g*(x-p) to the sums, with g = dy*act'(x*a + b).
+//
+//go:noescape
+func normGradSumsAVX512(a *normArgs)
+
+// normGradInputAVX512 computes a*g + x*p + q, with g = dy*act'(x*a + b).
+//
+//go:noescape
+func normGradInputAVX512(a *normArgs)
+
+// normStatsAVX2 adds x-a and its square to the sums.
+//
+//go:noescape
+func normStatsAVX2(a *normArgs)
+
+// normApplyAVX2 computes act(x*a + b).
+//
+//go:noescape
+func normApplyAVX2(a *normArgs)
+
+// normGradSumsAVX2 adds g and g*(x-p) to the sums, with g = dy*act'(x*a + b).
+//
+//go:noescape
+func normGradSumsAVX2(a *normArgs)
+
+// normGradInputAVX2 computes a*g + x*p + q, with g = dy*act'(x*a + b).
+//
+//go:noescape
+func normGradInputAVX2(a *normArgs)

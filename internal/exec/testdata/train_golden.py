@@ -246,6 +246,32 @@ def optimizers():
             yield name + "/" + clip, [float(v) for v in p]
 
 
+POINTS = [-7.0, -3.0, -1.3, -0.5, -0.25, 0.0, 0.3, 0.75, 2.2, 3.0, 5.0, 6.0, 6.5]
+
+
+def slopes():
+    """Derivatives, at kinks too."""
+    f = nn.functional
+    acts = {
+        "relu": f.relu, "relu6": f.relu6, "clip(-0.5,0.75)": lambda v: f.hardtanh(v, -0.5, 0.75),
+        "leaky_relu(0.1)": lambda v: f.leaky_relu(v, float(np.float32(0.1))), "swish": f.silu, "sigmoid": torch.sigmoid,
+        "hswish": f.hardswish, "hsigmoid": f.hardsigmoid, "tanh": torch.tanh, "gelu": f.gelu,
+    }
+    for name, act in acts.items():
+        v = torch.tensor(POINTS, requires_grad=True)
+        act(v).sum().backward()
+        yield name, v.grad.tolist()
+
+
+def ties():
+    """The gradient of a maximum over 3x3 windows with equal elements."""
+    v = torch.tensor([[(3 * h + 5 * w) % 3 for w in range(6)] for h in range(5)], dtype=torch.float64, requires_grad=True)
+    y = nn.functional.max_pool2d(v[None, None], 3, 2, 1)
+    (y * torch.arange(1.0, y.numel() + 1).reshape(y.shape)).sum().backward()
+    return v.grad.reshape(-1).tolist()
+
+
 if len(sys.argv) == 1:
     with gzip.GzipFile("train_golden.json.gz", "wb", mtime=0) as f:
-        f.write(json.dumps({"_how": "train_golden.py", "networks": out, "optimizers": dict(optimizers())}).encode())
+        f.write(json.dumps({"_how": "train_golden.py", "networks": out, "optimizers": dict(optimizers()),
+            "points": POINTS, "slopes": dict(slopes()), "ties": ties()}).encode())
