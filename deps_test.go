@@ -35,6 +35,7 @@ var rooms = map[string]string{
 	"internal/format/onnx":        "tensor internal/format/zipfile",
 	"internal/format/hdf5":        "tensor",
 	"internal/format/tfckpt":      "tensor",
+	"internal/format/tfevents":    "",
 	"weights":                     "tensor internal/format/*",
 	"internal/suggest":            "",
 	"arch":                        "tensor internal/graph internal/suggest",
@@ -48,8 +49,9 @@ var rooms = map[string]string{
 	"transform":                   "internal/imageio internal/suggest",
 	"dataset":                     "transform internal/imageio internal/suggest internal/format/zipfile",
 	"eval":                        "internal/post",
+	"train":                       "dataset transform weights arch tensor eval internal/*",
 	".":                           "tensor arch weights transform internal/*",
-	"cmd/mobilenet":               ". tensor arch weights transform dataset eval internal/*",
+	"cmd/mobilenet":               ". tensor arch weights transform dataset train eval internal/*",
 }
 
 // never holds imports that no rule above may allow: the directions that would
@@ -64,6 +66,8 @@ var never = []struct{ from, to string }{
 	// Nothing but the command's pull touches the network.
 	{"internal/engine", "internal/hub"},
 	{".", "internal/hub"},
+	{"train", "internal/hub"},
+	{"train", "internal/testkit"},
 	// What tests share stays out of what is shipped.
 	{"internal/engine", "internal/testkit"},
 	{".", "internal/testkit"},

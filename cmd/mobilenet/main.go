@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first Ctrl-C ends the work in order, a second one the process.
 	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
@@ -107,7 +108,7 @@ the weights came from.`,
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.classify(), a.eval(), a.summary(), a.inspect(), a.data(), a.convert(), a.verify(), a.compare(), a.bench(), a.ls(), a.pull(), a.env(), a.version())
+	root.AddCommand(a.classify(), a.eval(), a.summary(), a.inspect(), a.data(), a.train(), a.convert(), a.verify(), a.compare(), a.bench(), a.ls(), a.pull(), a.env(), a.version())
 	root.SetHelpCommand(help())
 	// Cobra's own verb, held to the same exit codes.
 	root.InitDefaultCompletionCmd()

@@ -39,7 +39,7 @@ func (s *State) Add(g *graph.Graph) error {
 			return fmt.Errorf("variable %q has no value: load or generate weights first", n.Name)
 		}
 		v := aligned(n.Type.Shape.Len())
-		copy(v, n.Value.Data)
+		copy(v, n.Value.Values(v[:0]))
 		s.values[n.Name] = v
 		s.names = append(s.names, n.Name)
 	}
@@ -129,7 +129,7 @@ func (s *TrainSession) value(id graph.ID) []float32 {
 	case graph.Variable:
 		return s.state.Variable(n.Name)
 	case graph.Constant:
-		return n.Value.Data
+		return n.Value.Values(nil)
 	}
 	off, size := s.p.plan.off[owner], s.p.g.Node(id).Type.Shape.Len()
 	return s.arena[off : off+size : off+size]
