@@ -49,8 +49,9 @@ type Options struct {
 	Threads int
 	// Limits bound what pictures and model files may ask for.
 	Limits Limits
-	// Kernels limits the arithmetic to "ref" (slow, obviously right) or "go"
-	// (portable); empty takes the fastest this machine has.
+	// Kernels limits the arithmetic to "ref" (slow, obviously right), "go"
+	// (portable), or an instruction set: "neon", "avx2", "avx512" or "amx". Empty
+	// takes the fastest this machine has.
 	Kernels string
 	// Precision is the arithmetic of the products; empty is PrecisionFP32.
 	Precision Precision

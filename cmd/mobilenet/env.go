@@ -31,7 +31,8 @@ func (a *app) env() *cobra.Command {
 		Short: "Show the machine, the kernels in use and the build",
 		Long: `Show the machine, the kernels in use and the build: what to put into a report of
 a problem. Of every instruction set it says whether it is used and why, and of
-every kind of work which kernel does it. ` + cpu.KernelsEnv + `=ref|go limits the kernels, to step around a broken one;
+every kind of work which kernel does it. ` + cpu.KernelsEnv + `=go limits the kernels,
+to step around broken ones (ref, go, neon, avx2, avx512 or amx);
 ` + cpu.BF16Env + `=amx|avx512|off decides what multiplies bfloat16.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -72,7 +73,7 @@ every kind of work which kernel does it. ` + cpu.KernelsEnv + `=ref|go limits th
 			return a.print(b.String())
 		},
 	}
-	c.Flags().StringVar(&limit, "kernels", "", "show what this limit leaves: ref or go")
+	c.Flags().StringVar(&limit, "kernels", "", "show what this limit leaves: ref, go, neon, avx2, avx512 or amx")
 	return c
 }
 

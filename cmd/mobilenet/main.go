@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/mobilenet-go/mobilenet/internal/suggest"
 )
 
@@ -103,7 +104,7 @@ the weights came from.`,
 			}
 			return c.Help()
 		},
-		PersistentPreRunE: func(c *cobra.Command, args []string) error { return zeroFlag(c.Flags()) },
+		PersistentPreRunE: func(c *cobra.Command, args []string) error { return flagRanges(c.Flags()) },
 	}
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
@@ -155,15 +156,20 @@ func unknownVerb(c *cobra.Command, args []string) error {
 	return usagef("unknown verb %q%s: use one of %s", args[0], suggest.DidYouMean(args[0], verbs), strings.Join(verbs, ", "))
 }
 
-// zeroFlag refuses a flag that is given as 0, which unset means a default.
-func zeroFlag(f *pflag.FlagSet) error {
+// flagRanges refuses a flag that is given as 0, which unset means a default, and
+// more threads than there may be.
+func flagRanges(f *pflag.FlagSet) error {
 	for _, name := range []string{"width", "resolution", "classes", "output-stride", "threads"} {
 		flag := f.Lookup(name)
 		if flag == nil || !flag.Changed {
 			continue
 		}
-		if v, err := strconv.ParseFloat(flag.Value.String(), 64); err == nil && v <= 0 {
+		switch v, err := strconv.ParseFloat(flag.Value.String(), 64); {
+		case err != nil:
+		case v <= 0:
 			return usagef("--%s %s: give a number above 0", name, flag.Value)
+		case name == "threads" && v > engine.MaxThreads:
+			return usagef("--threads %s: give at most %d", flag.Value, engine.MaxThreads)
 		}
 	}
 	return nil

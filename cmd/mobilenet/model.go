@@ -89,7 +89,7 @@ func (m *modelFlags) register(c *cobra.Command, weightsFlag, runs bool) {
 
 func registerRun(f *pflag.FlagSet, threads *int, kernels *string) {
 	f.IntVar(threads, "threads", 0, "processors to use (default all)")
-	f.StringVar(kernels, "kernels", "", "arithmetic: ref, slow and obviously right, or go (default the fastest)")
+	f.StringVar(kernels, "kernels", "", "kernels at most: ref (slow and obviously right), go (portable), neon, avx2, avx512 or amx (default the fastest)")
 }
 
 // options checks the flags and reads the files they name.
@@ -154,7 +154,7 @@ func checkKernels(name string) error {
 	if name == "" || cpu.Rung(name) >= 0 {
 		return nil
 	}
-	return usagef("unknown kernels %q%s: use ref or go", name, suggest.DidYouMean(name, cpu.Rungs()))
+	return usagef("unknown kernels %q%s: use one of %s", name, suggest.DidYouMean(name, cpu.Rungs()), strings.Join(cpu.Rungs(), ", "))
 }
 
 // need finds the weights: a file, or published ones that were pulled. Else it

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/pflag"
 
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/mobilenet-go/mobilenet/internal/suggest"
 )
@@ -20,8 +21,16 @@ func checkPrecision(name string) error {
 	return usagef("--precision %q%s: use fp32, bf16 or bf16x3", name, suggest.DidYouMean(name, engine.Precisions()))
 }
 
-// warnPrecision tells a person who asked for a precision that it is not used.
+// warnPrecision tells a person who asked for a precision that it is not used, and
+// of toggles in the environment that were not understood.
 func (a *app) warnPrecision(asked, used string, asAsked bool) {
+	_, kernels := cpu.Limit()
+	_, way := cpu.BF16Way()
+	for _, err := range []error{kernels, way} {
+		if err != nil {
+			a.say("warning: %v", err)
+		}
+	}
 	if !asAsked {
 		a.say("warning: --precision %s is not used: %s", asked, used)
 	}

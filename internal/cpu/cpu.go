@@ -54,8 +54,13 @@ func PureGo() bool { return pureGo }
 // throttled all at once.
 func Threads() int {
 	n := runtime.GOMAXPROCS(0)
-	if q := Quota(); q > 0 {
-		n = min(n, max(1, int(q+0.5)))
+	return within(n, Quota())
+}
+
+// within is n threads bounded by a quota of processors, 0 for none.
+func within(n int, quota float64) int {
+	if quota > 0 && quota < float64(n) {
+		n = max(1, int(quota+0.5))
 	}
 	return n
 }

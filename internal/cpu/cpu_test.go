@@ -31,6 +31,17 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+func TestWithin(t *testing.T) {
+	for _, c := range []struct {
+		quota float64
+		want  int
+	}{{0, 8}, {0.1, 1}, {1.4, 1}, {1.5, 2}, {7.6, 8}, {8, 8}, {1e18, 8}, {9.3e18, 8}} {
+		if got := within(8, c.quota); got != c.want {
+			t.Errorf("8 threads with a quota of %v: %d, want %d", c.quota, got, c.want)
+		}
+	}
+}
+
 func TestReport(t *testing.T) {
 	t.Setenv(KernelsEnv, "warp")
 	r := NewReport()

@@ -135,12 +135,13 @@ func quotaV1(root fs.FS, dir string) float64 {
 	return ratio(strings.TrimSpace(string(q)), strings.TrimSpace(string(p)))
 }
 
-// ratio is quota over period; "max" and -1 are no limit.
+// ratio is quota over period, both whole numbers of microseconds; "max" and -1
+// are no limit.
 func ratio(quota, period string) float64 {
-	q, err1 := strconv.ParseFloat(quota, 64)
-	p, err2 := strconv.ParseFloat(period, 64)
-	if err1 != nil || err2 != nil || !(q > 0) || !(p > 0) {
+	q, err1 := strconv.ParseInt(quota, 10, 64)
+	p, err2 := strconv.ParseInt(period, 10, 64)
+	if err1 != nil || err2 != nil || q <= 0 || p <= 0 {
 		return 0
 	}
-	return q / p
+	return float64(q) / float64(p)
 }

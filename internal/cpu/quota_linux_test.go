@@ -24,6 +24,8 @@ func TestQuota(t *testing.T) {
 		"v1 unlimited":   {fstest.MapFS{"proc/self/cgroup": file("4:cpu:/\n"), "sys/fs/cgroup/cpu/cpu.cfs_quota_us": file("-1\n"), "sys/fs/cgroup/cpu/cpu.cfs_period_us": file("100000\n")}, 0},
 		"v1 cpuset only": {fstest.MapFS{"proc/self/cgroup": file("4:cpuset:/\n"), "sys/fs/cgroup/cpuset/cpu.cfs_quota_us": file("5\n"), "sys/fs/cgroup/cpuset/cpu.cfs_period_us": file("5\n")}, 0},
 		"nonsense":       {fstest.MapFS{"proc/self/cgroup": file("x\n0::/../..\n"), "sys/fs/cgroup/cpu.max": file("NaN 0\n")}, 0},
+		"v2 infinite":    {fstest.MapFS{"proc/self/cgroup": file("0::/\n"), "sys/fs/cgroup/cpu.max": file("inf 100000\n")}, 0},
+		"v2 tiny period": {fstest.MapFS{"proc/self/cgroup": file("0::/\n"), "sys/fs/cgroup/cpu.max": file("100000 1e-320\n")}, 0},
 	} {
 		if got := quota(c.files); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)

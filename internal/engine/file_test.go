@@ -179,6 +179,42 @@ func TestSpoiledFiles(t *testing.T) {
 
 const bareGraph = `{"nodes":[{"name":"in","op":"input","shape":[1,8,8,3]}],"outputs":[{"Name":"out","ID":0}]}`
 
+// TestRunnerPanic: a session that a panic has left is not used again.
+func TestRunnerPanic(t *testing.T) {
+	net, err := arch.New("mobilenet_v3_small", arch.Options{Width: 0.35, Resolution: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Generate(net, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var sessions []*float32 // told by their input
+	run := func(broken bool) {
+		defer func() {
+			if (recover() != nil) != broken {
+				t.Errorf("broken is %v", broken)
+			}
+		}()
+		err := m.run.run(context.Background(), Shape{Batch: 1, H: 32, W: 32}, func(in []float32) error {
+			if sessions = append(sessions, &in[0]); broken {
+				panic("broken")
+			}
+			return nil
+		}, func([][]float32) error { return nil })
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, broken := range []bool{false, true, false} {
+		run(broken)
+	}
+	if sessions[0] != sessions[1] || sessions[1] == sessions[2] {
+		t.Errorf("sessions %v: want the first twice, then another", sessions)
+	}
+}
+
 func TestRunnerKeepsFewPrograms(t *testing.T) {
 	m := tiny(t, nil)
 	ctx := context.Background()

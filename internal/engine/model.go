@@ -176,6 +176,9 @@ func (m *Model) Embedding() (string, error) {
 	}
 }
 
+// MaxThreads bounds the threads of a model.
+const MaxThreads = exec.MaxThreads
+
 // Precisions are the names of the arithmetics of products.
 func Precisions() []string { return exec.Precisions() }
 

@@ -98,7 +98,14 @@ func (r *runner) run(ctx context.Context, s Shape, fill func(in []float32) error
 	if err != nil {
 		return err
 	}
-	defer p.put(idle, sess)
+	err = p.use(ctx, sess, fill, read)
+	// Not deferred: a session that a panic has left is not to be used again.
+	p.put(idle, sess)
+	return err
+}
+
+// use runs a session once.
+func (p *program) use(ctx context.Context, sess *exec.Session, fill func(in []float32) error, read func(out [][]float32) error) error {
 	if err := fill(sess.Input(0)); err != nil {
 		return err
 	}

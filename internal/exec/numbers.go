@@ -9,7 +9,7 @@ import (
 // which values are stored so.
 type numbers struct {
 	forms  map[graph.ID]kernel.BF16
-	halves map[graph.ID]bool
+	halves map[graph.ID]bool // holds nothing but true
 }
 
 // leastPixels is the outputs of a picture from which products are split in
@@ -45,8 +45,9 @@ func findNumbers(g *graph.Graph, impl string, used Precision) (n numbers) {
 				}
 				continue
 			}
-			_, at, _ := op.Operands()
-			n.halves[id] = at < 0 || !leaf(g.Nodes[g.Nodes[i].In[at]].Op)
+			if _, at, _ := op.Operands(); at < 0 || !leaf(g.Nodes[g.Nodes[i].In[at]].Op) {
+				n.halves[id] = true
+			}
 		}
 	}
 	if used == BF16x3 {

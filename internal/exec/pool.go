@@ -61,13 +61,17 @@ type worker struct {
 	_       [64]byte
 }
 
+// MaxThreads bounds the threads of a pool: each takes memory at once.
+const MaxThreads = 1024
+
 // NewPool makes a pool of the given number of threads, the caller of Run
-// included; below 1 means one for every processor this process may use.
+// included; below 1 means one for every processor this process may use, more
+// than MaxThreads is MaxThreads.
 func NewPool(threads int) *Pool {
 	if threads < 1 {
 		threads = cpu.Threads()
 	}
-	return &Pool{threads: threads}
+	return &Pool{threads: min(threads, MaxThreads)}
 }
 
 // Threads is the number of threads, the caller's included.
@@ -112,6 +116,9 @@ func (p *Pool) Run(t Task, scratch []float32) {
 	}
 	p.once.Do(p.start)
 	helpers := p.workers[:min(len(p.workers), n-1)]
+	// Deferred, so that a panic of the caller's own piece leaves nobody at work
+	// on the task, and the pool as it was.
+	defer p.wait(helpers)
 	p.task, p.parts = t, p.shares[:len(helpers)+1]
 	for i := range p.parts {
 		p.parts[i].next.Store(int64(n * i / len(p.parts)))
@@ -135,6 +142,10 @@ func (p *Pool) Run(t Task, scratch []float32) {
 		}
 	}
 	p.work(0, scratch)
+}
+
+// wait returns when no helper is at work on the current task.
+func (p *Pool) wait(helpers []*worker) {
 	for _, w := range helpers {
 		// A helper that has not started yet is not waited for.
 		if w.state.CompareAndSwap(assigned, spinning) {

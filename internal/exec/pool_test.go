@@ -52,6 +52,65 @@ func TestPoolRunsEveryPieceOnce(t *testing.T) {
 	}
 }
 
+// TestPoolBounds: a number of threads that would take all memory is cut down.
+func TestPoolBounds(t *testing.T) {
+	if got := NewPool(1 << 30).Threads(); got != MaxThreads {
+		t.Errorf("%d threads", got)
+	}
+}
+
+// TestPoolPanic: a panic of the caller's own piece leaves no worker on the task,
+// and the pool works on.
+func TestPoolPanic(t *testing.T) {
+	p := NewPool(3)
+	defer p.Close()
+	panics := 0
+	for range 50 {
+		b := &broken{}
+		func() {
+			defer func() {
+				if recover() != nil {
+					panics++
+				}
+			}()
+			p.Run(b, make([]float32, callersScratch))
+		}()
+		if n := b.inside.Load(); n != 0 {
+			t.Fatalf("%d workers still at work", n)
+		}
+		c := &counter{runs: make([]atomic.Int32, 6)}
+		p.Run(c, make([]float32, 5))
+		for i := range c.runs {
+			if got := c.runs[i].Load(); got != 1 {
+				t.Fatalf("piece %d ran %d times", i, got)
+			}
+		}
+	}
+	if panics == 0 {
+		t.Error("no panic")
+	}
+}
+
+// callersScratch tells the caller's scratch from the workers'.
+const callersScratch = 6
+
+// broken panics on the caller's goroutine, told by its scratch, as soon as another
+// is at work, or none came.
+type broken struct{ inside atomic.Int32 }
+
+func (b *broken) Tasks() int   { return 3 }
+func (b *broken) Scratch() int { return 0 }
+func (b *broken) Run(_ int, scratch []float32) {
+	if len(scratch) == callersScratch {
+		for start := time.Now(); b.inside.Load() == 0 && time.Since(start) < time.Millisecond; {
+		}
+		panic("broken")
+	}
+	b.inside.Add(1)
+	time.Sleep(200 * time.Microsecond)
+	b.inside.Add(-1)
+}
+
 // TestPoolShares checks that sleeping workers wake up and take part.
 func TestPoolShares(t *testing.T) {
 	if runtime.GOMAXPROCS(0) < 2 {

@@ -187,6 +187,31 @@ func TestPrecisionUsed(t *testing.T) {
 	})
 }
 
+// TestPrecisionBytes: a step's bytes count values stored as bfloat16 as such.
+func TestPrecisionBytes(t *testing.T) {
+	precise(t, func(t *testing.T, p Precision) {
+		g, err := pass.Fold(blocks(t, 1, 64))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var values [2]int64 // of the depthwise steps, without weights and bias
+		for i, precision := range []Precision{FP32, p} {
+			prog, err := Compile(g, Options{Precision: precision, chains: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k, s := range prog.Steps() {
+				if id := prog.steps[k].id; strings.Contains(s.Node, ".dw") {
+					values[i] += s.Bytes - 4*int64(len(prog.packed[id])+s.Out.Shape[3])
+				}
+			}
+		}
+		if want := map[Precision]int64{BF16: values[0] / 2, BF16x3: values[0]}[p]; values[0] == 0 || values[1] != want {
+			t.Errorf("%d bytes of values, want %d", values[1], want)
+		}
+	})
+}
+
 // TestPrecisionFallback: where there is nothing to compute it with, a precision
 // is fp32 to the bit, and says why.
 func TestPrecisionFallback(t *testing.T) {

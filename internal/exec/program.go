@@ -317,18 +317,25 @@ func (p *Program) bytes(s stepInfo) int64 {
 	if members == nil {
 		members = []graph.ID{s.id}
 	}
-	n := p.g.Node(s.id).Type.Shape.Len()
+	value := func(id graph.ID) int {
+		size := 4
+		if p.numbers.halves[id] {
+			size = 2
+		}
+		return size * p.g.Node(id).Type.Shape.Len()
+	}
+	n := value(s.id)
 	for _, id := range members {
 		for i, in := range p.g.Node(id).In {
 			switch {
 			case i == 1 && p.packed[id] != nil:
-				n += len(p.packed[id])
+				n += 4 * len(p.packed[id])
 			case !slices.Contains(members, in):
-				n += p.g.Node(in).Type.Shape.Len()
+				n += value(in)
 			}
 		}
 	}
-	return 4 * int64(n)
+	return int64(n)
 }
 
 // namedTask is a Task that knows its kernel.

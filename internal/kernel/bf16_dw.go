@@ -62,30 +62,10 @@ func runHalfDW(a *Conv, task, k, stride int) {
 // halfDWLine computes the outputs phase, phase+dilation, ... of a row. line is
 // the pixel its first kernel row begins with, out the first output pixel.
 func halfDWLine(a *Conv, args *halfDWArgs, line, out, phase, k, stride int) {
-	cols := (vecDWTile-1)*stride + k
 	step := vecDWTile * a.DilationW
 	for ow := phase; ow < a.OW; {
-		w := ow*stride - a.PadLeft
-		first, last := 0, cols-1
-		if w < 0 {
-			first = ceilDiv(-w, a.DilationW)
-		}
-		if w+last*a.DilationW >= a.W {
-			last = (a.W-1-w+cols*a.DilationW)/a.DilationW - cols
-		}
-		outs := min(vecDWTile, ceilDiv(a.OW-ow, a.DilationW))
-		args.tiles = 1
-		if first == 0 && last == cols-1 && outs == vecDWTile {
-			// As many as have all their columns go together.
-			room := (a.W - 1 - (cols-1)*a.DilationW - w) / (stride * step)
-			args.tiles = min(room, (a.OW-1-ow-(vecDWTile-1)*a.DilationW)/step) + 1
-		}
-		args.cols = 0
-		if first <= last {
-			args.cols = 1<<(last+1) - 1<<first
-		}
-		args.outs = 1<<outs - 1
-		args.xOff = 4 * (line + w) * a.XPixel
+		args.tiles, args.cols, args.outs = vecDWTiles(&a.ConvShape, ow, k, stride)
+		args.xOff = 4 * (line + ow*stride - a.PadLeft) * a.XPixel
 		args.y = &a.Y[(out+ow)*a.YPixel]
 		tiles := args.tiles
 		switch {

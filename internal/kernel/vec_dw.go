@@ -108,33 +108,38 @@ func (v *vecISA) activateRow(a *Conv, row int) {
 	}
 }
 
+// vecDWTiles is the number of tiles that go together from output ow of a row on,
+// and the masks of their columns inside the picture and of their outputs.
+func vecDWTiles(s *ConvShape, ow, k, stride int) (tiles, cols, outs int) {
+	last := (vecDWTile-1)*stride + k - 1
+	w, width, first, end := ow*stride-s.PadLeft, last*s.DilationW, 0, last
+	if w < 0 {
+		first = ceilDiv(-w, s.DilationW)
+	}
+	if w+width >= s.W {
+		end = (s.W-1-w+(last+1)*s.DilationW)/s.DilationW - (last + 1)
+	}
+	n := min(vecDWTile, ceilDiv(s.OW-ow, s.DilationW))
+	tiles = 1
+	if first == 0 && end == last && n == vecDWTile {
+		// As many as have all their columns go together.
+		step := vecDWTile * s.DilationW
+		room := (s.W - 1 - width - w) / (stride * step)
+		tiles = min(room, (s.OW-1-ow-(vecDWTile-1)*s.DilationW)/step) + 1
+	}
+	if first <= end {
+		cols = 1<<(end+1) - 1<<first
+	}
+	return tiles, cols, 1<<n - 1
+}
+
 // depthwiseLine computes the outputs phase, phase+dilation, ... of a row. line
 // is the pixel its first kernel row begins with, out the first output pixel.
 func (v *vecISA) depthwiseLine(a *Conv, args *dwArgs, line, out, phase, k, stride int) {
-	cols := (vecDWTile-1)*stride + k
 	step := vecDWTile * a.DilationW
 	for ow := phase; ow < a.OW; {
-		w := ow*stride - a.PadLeft
-		first, last := 0, cols-1
-		if w < 0 {
-			first = ceilDiv(-w, a.DilationW)
-		}
-		if w+last*a.DilationW >= a.W {
-			last = (a.W-1-w+cols*a.DilationW)/a.DilationW - cols
-		}
-		outs := min(vecDWTile, ceilDiv(a.OW-ow, a.DilationW))
-		args.tiles = 1
-		if first == 0 && last == cols-1 && outs == vecDWTile {
-			// As many as have all their columns go together.
-			room := (a.W - 1 - (cols-1)*a.DilationW - w) / (stride * step)
-			args.tiles = min(room, (a.OW-1-ow-(vecDWTile-1)*a.DilationW)/step) + 1
-		}
-		args.cols = 0
-		if first <= last {
-			args.cols = 1<<(last+1) - 1<<first
-		}
-		args.outs = 1<<outs - 1
-		args.xOff = 4 * (line + w) * a.XPixel
+		args.tiles, args.cols, args.outs = vecDWTiles(&a.ConvShape, ow, k, stride)
+		args.xOff = 4 * (line + ow*stride - a.PadLeft) * a.XPixel
 		at := (out + ow) * a.YPixel
 		args.y, args.res = &a.Y[at], nil
 		if a.HasResidual {
