@@ -48,7 +48,7 @@ const (
 	fusePixels = 144
 	// fuseWeights is the largest weight, in elements: every task has sums of
 	// its own for the gradient.
-	fuseWeights = 1 << 17
+	fuseWeights = 1 << 18
 )
 
 // uses lists the live readers of every value.
