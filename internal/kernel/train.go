@@ -142,9 +142,9 @@ func BatchNormGradInputKernels() []Kernel[BatchNormGradInput] {
 func SumToKernels() []Kernel[SumTo] {
 	pixels := goKernel("sumtoF32PixelsGo", 1e-5, sumPixelsTasks, noScratch[SumTo], runSumPixels)
 	pixels.Accepts = acceptSumPixels
-	return []Kernel[SumTo]{pixels,
+	return append(vecSumToKernels(), pixels,
 		goKernel("sumtoF32Go", 1e-5, sumToTasks, noScratch[SumTo], runSumTo),
-		refKernel("sumtoF32Ref", 1e-5, ref.SumTo[float32])}
+		refKernel("sumtoF32Ref", 1e-5, ref.SumTo[float32]))
 }
 
 // ExpandKernels lists the broadcasts.
