@@ -61,7 +61,7 @@ func CompileTrain(g *graph.Graph, opt Options) (*TrainProgram, error) {
 			}
 			p.steps = append(p.steps, id)
 			p.names[id] = work.name()
-			p.scratch = max(p.scratch, work.Scratch())
+			p.scratch, p.partial = max(p.scratch, work.Scratch()), max(p.partial, work.partialLen())
 			continue
 		}
 		work, err := p.lower(id, none, nil)

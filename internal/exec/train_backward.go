@@ -24,8 +24,9 @@ type backwardTask struct {
 	// The scratch: rows of gradients, rows of inputs, sums of channels and of
 	// the weight, the kernels' own.
 	dyLen, xLen, sumLen, partLen, scratch int
-	// Sums of each task: of the weight, of the channels.
+	// Sums of each task: of the weight, size elements each, of the channels.
 	dw    [][]float32
+	size  int
 	total [][]float64
 }
 
@@ -74,10 +75,8 @@ func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTra
 	st.weight.Add = true
 	t.kw = kernel.Select(kernel.ConvGradWeightKernels(), &st.weight, impl)
 	t.state = make([]backwardState, t.tasks)
+	t.size = size
 	for range t.tasks {
-		if weight.DWeight != nil {
-			t.dw = append(t.dw, aligned(size))
-		}
 		t.total = append(t.total, make([]float64, 2*t.s.C))
 	}
 	up := func(n int) int { return (n + align - 1) / align * align }
@@ -110,6 +109,17 @@ func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTra
 
 func (t *backwardTask) Tasks() int   { return t.tasks }
 func (t *backwardTask) Scratch() int { return t.scratch }
+
+// partialLen is the memory of the tasks' sums, which steps share.
+func (t *backwardTask) partialLen() int { return t.tasks * ((t.size + align - 1) / align * align) }
+
+func (t *backwardTask) setPartial(p []float32) {
+	each := t.partialLen() / t.tasks
+	t.dw = nil
+	for i := range t.tasks {
+		t.dw = append(t.dw, p[i*each:][:t.size])
+	}
+}
 
 func (t *backwardTask) name() string {
 	names := []string{t.kw.Name, t.kg.Name}

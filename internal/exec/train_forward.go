@@ -59,6 +59,9 @@ func newForwardTask(conv *kernel.Conv, k *kernel.ConvKernel, norm *kernel.BatchN
 func (t *forwardTask) Tasks() int   { return t.tasks }
 func (t *forwardTask) Scratch() int { return t.scratch }
 
+func (t *forwardTask) partialLen() int      { return 0 }
+func (t *forwardTask) setPartial([]float32) {}
+
 func (t *forwardTask) name() string {
 	names := []string{t.k.Name}
 	if t.norm != nil {

@@ -48,7 +48,7 @@ const (
 	fusePixels = 144
 	// fuseWeights is the largest weight, in elements: every task has sums of
 	// its own for the gradient.
-	fuseWeights = 1 << 17
+	fuseWeights = 1 << 18
 )
 
 // uses lists the live readers of every value.
@@ -167,7 +167,7 @@ func banded(g *graph.Graph, w graph.Window, groups int, weight graph.ID, dense b
 	s := g.Nodes[weight].Type.Shape
 	w = w.Normal()
 	if groups == 1 {
-		return dense || w.KH*w.KW == 1 && w.StrideH*w.StrideW == 1 && w.Pad == (graph.Padding{})
+		return dense || w.KH*w.KW == 1 && w.StrideH*w.StrideW == 1 && (w.Pad.Same || w.Pad == (graph.Padding{}))
 	}
 	return groups == s[0] && s[1] == 1
 }

@@ -232,11 +232,11 @@ func TestGradientsGolden(t *testing.T) {
 				check(name, w, r.Variable(name))
 			}
 			t.Logf("float64: worst relative error %.2g", worst)
-			for _, impl := range []string{"go", ""} {
-				if e := gg.float32Error(t, impl, r, largest); !(e <= 1e-3) {
-					t.Errorf("float32, kernels %q: relative error of all gradients together %g", impl, e)
+			for _, opt := range []Options{{Impl: "go"}, {}, {fusions: 1}} {
+				if e := gg.float32Error(t, opt, r, largest); !(e <= 1e-3) {
+					t.Errorf("float32, kernels %q, fused from %d: relative error of all gradients together %g", opt.Impl, opt.fusions, e)
 				} else {
-					t.Logf("float32, kernels %q: %.2g", impl, e)
+					t.Logf("float32, kernels %q, fused from %d: %.2g", opt.Impl, opt.fusions, e)
 				}
 			}
 		})
@@ -244,9 +244,9 @@ func TestGradientsGolden(t *testing.T) {
 }
 
 // float32Error is the relative error of all gradients that count, together.
-func (gg *goldenGraph) float32Error(t *testing.T, impl string, r *Reference[float64], largest float64) float64 {
+func (gg *goldenGraph) float32Error(t *testing.T, opt Options, r *Reference[float64], largest float64) float64 {
 	t.Helper()
-	p, err := CompileTrain(gg.g, Options{Impl: impl})
+	p, err := CompileTrain(gg.g, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

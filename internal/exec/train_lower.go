@@ -8,6 +8,8 @@ import (
 // fusedTask is the work of a fusion.
 type fusedTask interface {
 	namedTask
+	partialLen() int
+	setPartial(p []float32)
 	join() Task
 }
 

@@ -88,6 +88,7 @@ func (p *TrainProgram) NewSession(pool *Pool, state *State) (*TrainSession, erro
 			if err != nil {
 				return nil, err
 			}
+			t.setPartial(partial)
 			s.add(t, i+1)
 			if join := t.join(); join != nil {
 				s.add(join, i+1)

@@ -90,10 +90,25 @@ func masked(g float32, mask uint32) float32 {
 	return math.Float32frombits(math.Float32bits(g) & mask)
 }
 
+// runCrossEntropyGrad takes each exponential once, in float32.
 func runCrossEntropyGrad(a *SoftmaxCrossEntropyGrad, task int, _ []float32) {
-	n, k := task, a.K
-	one := SoftmaxCrossEntropyGrad{N: 1, K: k, X: a.X[n*k:][:k], Target: a.Target[n*k:][:k], Weight: a.Weight[n:], DY: a.DY[n:], DX: a.DX[n*k:][:k]}
-	ref.SoftmaxCrossEntropyGrad(&one)
+	x, t, dx := a.X[task*a.K:][:a.K], a.Target[task*a.K:][:a.K], a.DX[task*a.K:][:a.K]
+	top := float32(math.Inf(-1))
+	for _, v := range x {
+		top = max(top, v)
+	}
+	sum, total := 0.0, 0.0
+	for i, v := range x {
+		e := exp(v - top)
+		dx[i] = e
+		sum += float64(e)
+		total += float64(t[i])
+	}
+	f := a.DY[task] * a.Weight[task]
+	scale := float32(total / sum)
+	for i, e := range dx {
+		dx[i] = f * (e*scale - t[i])
+	}
 }
 
 func runRandom(a *Random, task int, _ []float32) {

@@ -114,6 +114,7 @@ func runExpand(a *Expand, task int, _ []float32) {
 	c := a.Shape[3]
 	lo, hi := chunk(task, rowsPerTask(c), a.Shape[0]*a.Shape[1]*a.Shape[2])
 	f := float32(a.Factor)
+	before := -1 // where the last row came from
 	for row := lo; row < hi; row++ {
 		rest, from, step := row, 0, a.From[3]
 		for d := 2; d >= 0; d-- {
@@ -121,6 +122,11 @@ func runExpand(a *Expand, task int, _ []float32) {
 			rest, step = rest/a.Shape[d], step*a.From[d]
 		}
 		y := a.Y[row*c:][:c]
+		if from == before {
+			copy(y, a.Y[(row-1)*c:])
+			continue
+		}
+		before = from
 		if a.From[3] == 1 {
 			fill(y, a.X[from]*f)
 			continue

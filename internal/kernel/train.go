@@ -142,9 +142,9 @@ func BatchNormGradInputKernels() []Kernel[BatchNormGradInput] {
 func SumToKernels() []Kernel[SumTo] {
 	pixels := goKernel("sumtoF32PixelsGo", 1e-5, sumPixelsTasks, noScratch[SumTo], runSumPixels)
 	pixels.Accepts = acceptSumPixels
-	return []Kernel[SumTo]{pixels,
+	return append(vecSumToKernels(), pixels,
 		goKernel("sumtoF32Go", 1e-5, sumToTasks, noScratch[SumTo], runSumTo),
-		refKernel("sumtoF32Ref", 1e-5, ref.SumTo[float32])}
+		refKernel("sumtoF32Ref", 1e-5, ref.SumTo[float32]))
 }
 
 // ExpandKernels lists the broadcasts.
@@ -220,8 +220,8 @@ func RandomKernels() []Kernel[Random] {
 
 // UpdateKernels lists the steps of optimizers.
 func UpdateKernels() []Kernel[Update] {
-	return []Kernel[Update]{
+	return append(vecUpdateKernels(),
 		goKernel("updateF32Go", 2e-6, func(a *Update) int { return ceilDiv(a.Len, chunkElems) }, noScratch[Update], runUpdate),
 		refKernel("updateF32Ref", 2e-6, ref.Update[float32]),
-	}
+	)
 }

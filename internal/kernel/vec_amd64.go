@@ -149,3 +149,11 @@ func (v *vecISA) dwGradTaps(a *gradTapsArgs) {
 		dwGradTapsAVX2(a)
 	}
 }
+
+func (v *vecISA) linear(a *linearArgs) {
+	if v.lanes == 16 {
+		linearAVX512(a)
+	} else {
+		linearAVX2(a)
+	}
+}

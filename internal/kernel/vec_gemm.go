@@ -165,6 +165,11 @@ func (v *vecISA) packGemm(s *ConvShape, oihw, dst []float32) {
 		for o0 := 0; o0 < og; o0 += 8 * v.wide {
 			valid := min(8*v.wide, og-o0)
 			width := ceilDiv(valid, 8) * 8
+			if taps == 1 && valid%4 == 0 {
+				packPanel(oihw[(g*og+o0)*cg:], cg, valid, width, dst)
+				dst = dst[cg*width:]
+				continue
+			}
 			for t := range taps {
 				for c0 := 0; c0 < cg; c0 += block {
 					n := min(block, cg-c0)
@@ -185,6 +190,29 @@ func (v *vecISA) packGemm(s *ConvShape, oihw, dst []float32) {
 					}
 				}
 				dst = dst[cg*width:]
+			}
+		}
+	}
+}
+
+// packPanel packs a matrix's rows, a multiple of four, as columns.
+func packPanel(x []float32, cg, valid, width int, dst []float32) {
+	const block = 64
+	for c0 := 0; c0 < cg; c0 += block {
+		n := min(block, cg-c0)
+		out := dst[c0*width:][:n*width]
+		for j := 0; j < valid; j += 4 {
+			r0, r1, r2, r3 := x[j*cg+c0:][:n], x[(j+1)*cg+c0:][:n], x[(j+2)*cg+c0:][:n], x[(j+3)*cg+c0:][:n]
+			at := j
+			for c, v := range r0 {
+				to := (*[4]float32)(out[at:])
+				to[0], to[1], to[2], to[3] = v, r1[c], r2[c], r3[c]
+				at += width
+			}
+		}
+		if valid < width {
+			for c := range n {
+				clear(out[c*width+valid:][:width-valid])
 			}
 		}
 	}

@@ -141,6 +141,19 @@ type gradTapsArgs struct {
 	channels  int
 }
 
+// linearArgs are the arguments of a sum of scaled arrays.
+type linearArgs struct {
+	x   *float32
+	b   *float32
+	c   *float32 // nil for none
+	y   *float32 // may be one of the others
+	n   int      // elements, a multiple of a vector's
+	p   float32  // factor of x
+	q   float32  // factor of b
+	r   float32  // factor of c
+	pad float32
+}
+
 // gemmAVX512 computes a panel of outputs for some rows.
 //
 //go:noescape
@@ -301,6 +314,11 @@ func normGradSumsAVX512(a *normArgs)
 //go:noescape
 func normGradInputAVX512(a *normArgs)
 
+// linearAVX512 computes p*x + (q*b + r*c).
+//
+//go:noescape
+func linearAVX512(a *linearArgs)
+
 // normStatsAVX2 adds x-a and its square to the sums.
 //
 //go:noescape
@@ -320,3 +338,8 @@ func normGradSumsAVX2(a *normArgs)
 //
 //go:noescape
 func normGradInputAVX2(a *normArgs)
+
+// linearAVX2 computes p*x + (q*b + r*c).
+//
+//go:noescape
+func linearAVX2(a *linearArgs)

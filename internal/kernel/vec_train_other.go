@@ -11,3 +11,5 @@ func vecBatchNormGradSumsKernels() []Kernel[BatchNormGradSums]   { return nil }
 func vecBatchNormGradInputKernels() []Kernel[BatchNormGradInput] { return nil }
 func vecGradWeightKernels() []Kernel[ConvGradWeight]             { return nil }
 func vecGradInputKernels() []Kernel[ConvGradInput]               { return nil }
+func vecUpdateKernels() []Kernel[Update]                         { return nil }
+func vecSumToKernels() []Kernel[SumTo]                           { return nil }

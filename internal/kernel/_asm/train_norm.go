@@ -48,7 +48,50 @@ func normFile(a *asm) {
 		for _, k := range normKinds {
 			k.emit(a, s)
 		}
+		linear(a, s)
 	}
+}
+
+// linearBlock is what a routine for an optimizer's sums takes.
+var linearBlock = block{"linearArgs", "linearArgs are the arguments of a sum of scaled arrays.", []field{
+	{"x", "*float32", ""},
+	{"b", "*float32", ""},
+	{"c", "*float32", "nil for none"},
+	{"y", "*float32", "may be one of the others"},
+	{"n", "int", "elements, a multiple of a vector's"},
+	{"p", "float32", "factor of x"},
+	{"q", "float32", "factor of b"},
+	{"r", "float32", "factor of c"},
+	{"pad", "float32", ""},
+}}
+
+// linear computes p*x + (q*b + r*c).
+func linear(a *asm, s isa) {
+	b := &linearBlock
+	a.begin("linear"+s.name, b)
+	a.p("MOVQ %s, SI", b.at("x"))
+	a.p("MOVQ %s, BX", b.at("b"))
+	a.p("MOVQ %s, R8", b.at("c"))
+	a.p("MOVQ %s, DX", b.at("y"))
+	a.p("MOVQ %s, CX", b.at("n"))
+	for i, name := range []string{"p", "q", "r"} {
+		a.p("VBROADCASTSS %s, %s", b.at(name), s.v(13+i))
+	}
+	a.p("XORL R9, R9")
+	loop, two := a.fresh("loop"), a.fresh("two")
+	a.label(loop)
+	a.p("VMULPS (BX)(R9*4), %s, %s", s.v(14), s.v(0))
+	a.p("TESTQ R8, R8")
+	a.p("JEQ %s", two)
+	a.p("VMOVUPS (R8)(R9*4), %s", s.v(1))
+	a.p("VFMADD231PS %s, %s, %s", s.v(15), s.v(1), s.v(0))
+	a.label(two)
+	a.p("VFMADD231PS (SI)(R9*4), %s, %s", s.v(13), s.v(0))
+	a.p("VMOVUPS %s, (DX)(R9*4)", s.v(0))
+	a.p("ADDQ $%d, R9", s.lanes)
+	a.p("CMPQ R9, CX")
+	a.p("JLT %s", loop)
+	a.end()
 }
 
 // tailMask is the mask of a vector's first lanes, read backwards from its
@@ -396,5 +439,6 @@ func init() {
 		for _, k := range normKinds {
 			functions = append(functions, function{k.name + s.name, normBlock.name, k.name + s.name + " " + k.doc})
 		}
+		functions = append(functions, function{"linear" + s.name, linearBlock.name, "linear" + s.name + " computes p*x + (q*b + r*c)."})
 	}
 }
