@@ -281,7 +281,15 @@ func TestZipRefuses(t *testing.T) {
 	for _, c := range []struct{ path, says string }{
 		{write(entry("../a/1.jpg", 0)), "leaves the archive"},
 		{write(entry("/a/1.jpg", 0)), "refused"},
-		{write(entry("a/1.bmp", 1200)), "expand to more than 50 times"},
+		{write(func(w *zip.Writer) { // the sizes are believed before anything is expanded
+			e, err := w.CreateRaw(&zip.FileHeader{Name: "a/1.bmp", Method: zip.Deflate, CompressedSize64: 4, UncompressedSize64: 2 << 30})
+			if err == nil {
+				_, err = e.Write([]byte("zero"))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}), "expand to more than 50 times"},
 		{files{"x.zip": []byte("text")}.dir(t) + "/x.zip", "neither a folder, a zip file nor a CSV file"},
 		{files{"x.zip": []byte("PKtext")}.dir(t) + "/x.zip", "zip: not a valid zip file"},
 	} {
@@ -308,13 +316,13 @@ func TestZipRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		entry("a/2.bmp", 100)(w)
+		entry("a/2.bmp", 3)(w)
 	})
 	d, err := Open(bomb, &Options{ValFraction: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := NewLoader(d.Train, 2, &LoaderOptions{Recipe: small})
+	l, err := NewLoader(d.Train, 2, &LoaderOptions{Recipe: small, Limits: Limits{MaxBytes: 1 << 20}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +330,7 @@ func TestZipRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if bad := l.Bad(); len(bad) != 1 || !strings.Contains(bad[0].Err.Error(), "more than 67108864 bytes") {
+	if bad := l.Bad(); len(bad) != 1 || !strings.Contains(bad[0].Err.Error(), "more than 1048576 bytes") {
 		t.Error(bad)
 	}
 	if err := d.Close(); err != nil {

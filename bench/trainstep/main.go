@@ -41,6 +41,7 @@ type result struct {
 	Median        float64 `json:"median_s"`
 	Images        float64 `json:"images_per_s"`
 	MedianImages  float64 `json:"median_images_per_s"`
+	CPU           float64 `json:"cpu_s"` // of a step, all threads
 	ArenaMiB      float64 `json:"arena_mib"`
 	PeakMiB       float64 `json:"peak_mib"`
 	LossFirst     float32 `json:"loss_first"`
@@ -90,10 +91,14 @@ func run(model string, size, batch, threads, steps int, impl string, profile boo
 	ctx := context.Background()
 	var times []float64
 	var losses []float32
+	var before float64
 	for i := range steps + 1 {
 		fill()
 		if profile && i == 1 {
 			s.Times = make([]time.Duration, len(p.Steps()))
+		}
+		if i == 1 {
+			before, _ = usage()
 		}
 		start := time.Now()
 		if err := s.Run(ctx); err != nil {
@@ -104,9 +109,10 @@ func run(model string, size, batch, threads, steps int, impl string, profile boo
 		}
 		losses = append(losses, s.Output(0)[0])
 	}
+	cpu, peak := usage()
 	slices.Sort(times)
 	r := result{Model: model, Size: size, Batch: batch, Threads: threads, Impl: impl, Best: times[0], Median: times[len(times)/2],
-		ArenaMiB: float64(p.Bytes()) / (1 << 20), PeakMiB: peak(), LossFirst: losses[0], LossLast: losses[len(losses)-1]}
+		ArenaMiB: float64(p.Bytes()) / (1 << 20), PeakMiB: peak, CPU: (cpu - before) / float64(steps), LossFirst: losses[0], LossLast: losses[len(losses)-1]}
 	r.Images, r.MedianImages = float64(batch)/r.Best, float64(batch)/r.Median
 	for _, st := range p.Steps() {
 		if st.Op == "conv2d" {

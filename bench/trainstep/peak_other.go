@@ -2,4 +2,4 @@
 
 package main
 
-func peak() float64 { return 0 }
+func usage() (cpu, peak float64) { return 0, 0 }

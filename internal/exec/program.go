@@ -20,6 +20,9 @@ type Options struct {
 	// chains is the least size in bytes of a value inside of a chain, -1 for
 	// no chains; 0 is the default.
 	chains int
+	// fusions is the least size in bytes of a value that makes nodes of a
+	// training step run together, -1 for never; 0 is the default.
+	fusions int
 	// apart gives every value of a training step memory of its own.
 	apart bool
 }

@@ -16,7 +16,8 @@ import (
 type TrainProgram struct {
 	g       *graph.Graph
 	plan    *trainPlan
-	steps   []graph.ID
+	steps   []graph.ID // a fused one by its last node
+	fused   *fusions
 	impl    string
 	names   map[graph.ID]string // the kernels
 	scratch int
@@ -29,11 +30,15 @@ func CompileTrain(g *graph.Graph, opt Options) (*TrainProgram, error) {
 	if opt.Impl != "" && cpu.Rung(opt.Impl) < 0 {
 		return nil, fmt.Errorf("unknown kernels %q: use one of %s", opt.Impl, strings.Join(cpu.Rungs(), ", "))
 	}
-	plan, err := newTrainPlan(g, maxElems, opt.apart)
+	least := opt.fusions
+	if least == 0 {
+		least = fuseBytes
+	}
+	plan, err := newTrainPlan(g, maxElems, opt.apart, least)
 	if err != nil {
 		return nil, err
 	}
-	p := &TrainProgram{g: g, plan: plan, impl: opt.Impl, names: make(map[graph.ID]string)}
+	p := &TrainProgram{g: g, plan: plan, fused: plan.fused, impl: opt.Impl, names: make(map[graph.ID]string)}
 	for i := range g.Nodes {
 		id, n := graph.ID(i), &g.Nodes[i]
 		if !plan.live[i] || leaf(n.Op) {
@@ -43,8 +48,23 @@ func CompileTrain(g *graph.Graph, opt Options) (*TrainProgram, error) {
 		case graph.Input, graph.Assign:
 			continue
 		}
+		f := p.fused.of[id]
+		if f != nil && id != f.last {
+			continue
+		}
 		// Lowered without memory, for the sizes and for errors.
-		work, err := p.lower(id, func(graph.ID) []float32 { return nil }, nil)
+		none := func(graph.ID) []float32 { return nil }
+		if f != nil {
+			work, err := p.lowerFused(f, none, nil)
+			if err != nil {
+				return nil, err
+			}
+			p.steps = append(p.steps, id)
+			p.names[id] = work.name()
+			p.scratch = max(p.scratch, work.Scratch())
+			continue
+		}
+		work, err := p.lower(id, none, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -84,19 +104,27 @@ func (p *TrainProgram) lower(id graph.ID, at func(graph.ID) []float32, packs *tr
 		}
 		return newConvTask(a, k), nil
 	case *kernel.ConvGradInput:
-		s, ok := kernel.GradInputConv(&a.ConvShape)
-		if !ok {
-			return newTrainTask(args, p.impl), nil
+		if c, k := p.turned(a, packs); c != nil {
+			return newConvTask(c, k), nil
 		}
-		// Where the stride is 1 the forward kernels run backwards.
-		k := kernel.SelectConv(&s, p.impl)
-		c := &kernel.Conv{ConvShape: s, X: a.DY, Y: a.DX, Bias: make([]float32, s.O)}
-		if packs != nil {
-			c.Weight = packs.add(a.Weight, k, s, &a.ConvShape)
-		}
-		return newConvTask(c, k), nil
+		return newTrainTask(args, p.impl), nil
 	}
 	return newTrainTask(args, p.impl), nil
+}
+
+// turned is the convolution that computes a gradient: where the stride is 1 the
+// forward kernels run backwards. It is nil elsewhere.
+func (p *TrainProgram) turned(a *kernel.ConvGradInput, packs *trainPacks) (*kernel.Conv, *kernel.ConvKernel) {
+	s, ok := kernel.GradInputConv(&a.ConvShape)
+	if !ok {
+		return nil, nil
+	}
+	k := kernel.SelectConv(&s, p.impl)
+	c := &kernel.Conv{ConvShape: s, X: a.DY, Y: a.DX, Bias: make([]float32, s.O)}
+	if packs != nil {
+		c.Weight = packs.add(a.Weight, k, s, &a.ConvShape)
+	}
+	return c, k
 }
 
 // Bytes is the arena's size, without variables and packed weights.
@@ -110,6 +138,10 @@ func (p *TrainProgram) Graph() *graph.Graph { return p.g }
 func (p *TrainProgram) Steps() []Step {
 	out := []Step{{Node: "weights", Op: "pack"}}
 	for _, id := range p.steps {
+		if f := p.fused.of[id]; f != nil {
+			out = append(out, p.fusedStep(f))
+			continue
+		}
 		n := p.g.Node(id)
 		out = append(out, Step{Node: n.Name, Op: n.Op.Kind(), Kernel: p.names[id], Cost: p.g.NodeCost(id), Out: n.Type})
 	}

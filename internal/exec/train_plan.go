@@ -17,25 +17,28 @@ type trainPlan struct {
 	off   []int // by owner
 	len   int
 	naive int
+	fused *fusions
 	// copies are the Assign nodes whose value lies elsewhere.
 	copies []assign
 }
 
 // newTrainPlan places the values of g in at most that many elements. With apart
-// nothing shares memory, for comparison.
-func newTrainPlan(g *graph.Graph, most int, apart bool) (*trainPlan, error) {
+// nothing shares memory, for comparison. Nodes of values of at least that many
+// bytes are fused.
+func newTrainPlan(g *graph.Graph, most int, apart bool, fuse int) (*trainPlan, error) {
 	p := &trainPlan{live: make([]bool, len(g.Nodes)), owner: make([]graph.ID, len(g.Nodes)), off: make([]int, len(g.Nodes))}
 	assigns, err := p.roots(g)
 	if err != nil {
 		return nil, err
 	}
+	p.fused = findFusions(g, p.live, fuse)
 	last := p.lastUse(g)
 	p.place(g, last, assigns, apart)
 	lives := make([]life, 0, len(g.Nodes))
 	at := make(map[graph.ID]int)
 	for i := range g.Nodes {
 		id, n := graph.ID(i), &g.Nodes[i]
-		if !p.live[i] || leaf(n.Op) || leaf(g.Nodes[p.owner[i]].Op) {
+		if !p.live[i] || p.fused.inside[id] || leaf(n.Op) || leaf(g.Nodes[p.owner[i]].Op) {
 			continue
 		}
 		if _, ok := n.Op.(graph.Assign); ok {
@@ -116,12 +119,17 @@ func (p *trainPlan) lastUse(g *graph.Graph) []int {
 			continue
 		}
 		_, assigns := g.Nodes[i].Op.(graph.Assign)
+		at := i
+		if f := p.fused.of[graph.ID(i)]; f != nil {
+			at = int(f.last) // where the group runs
+			last[i] = max(last[i], at)
+		}
 		for k, in := range g.Nodes[i].In {
 			switch {
 			case assigns && k == 1:
 				last[in] = len(g.Nodes)
 			case !assigns:
-				last[in] = max(last[in], i)
+				last[in] = max(last[in], at)
 			}
 		}
 	}
@@ -148,7 +156,7 @@ func (p *trainPlan) place(g *graph.Graph, last []int, assigns []assign, apart bo
 	for i := range g.Nodes {
 		id, n := graph.ID(i), &g.Nodes[i]
 		p.owner[i], dies[i] = id, last[i]
-		if !p.live[i] || leaf(n.Op) {
+		if !p.live[i] || leaf(n.Op) || p.fused.inside[id] {
 			continue
 		}
 		if apart && !view(n.Op) {

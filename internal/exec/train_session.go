@@ -83,6 +83,17 @@ func (p *TrainProgram) NewSession(pool *Pool, state *State) (*TrainSession, erro
 	partial, packs := aligned(p.partial), &trainPacks{}
 	s.add(packs, 0)
 	for i, id := range p.steps {
+		if f := p.fused.of[id]; f != nil {
+			t, err := p.lowerFused(f, s.value, packs)
+			if err != nil {
+				return nil, err
+			}
+			s.add(t, i+1)
+			if join := t.join(); join != nil {
+				s.add(join, i+1)
+			}
+			continue
+		}
 		t, err := p.lower(id, s.value, packs)
 		if err != nil {
 			return nil, err
@@ -109,6 +120,9 @@ func (s *TrainSession) add(t Task, step int) {
 
 // value is the memory of a node's value.
 func (s *TrainSession) value(id graph.ID) []float32 {
+	if s.p.fused.inside[id] {
+		return nil // it never is in memory as a whole
+	}
 	owner := s.p.plan.owner[id]
 	n := s.p.g.Node(owner)
 	switch n.Op.(type) {
@@ -175,8 +189,8 @@ type trainPack struct {
 	weight, packed []float32
 	k              *kernel.ConvKernel
 	shape          kernel.ConvShape
-	// turned is, for a gradient, the weights of GradInputConv, forward the
-	// convolution it is the gradient of.
+	// forward is, for a gradient, the convolution it is the gradient of; turned
+	// the weights of GradInputConv, nil where the kernel needs none.
 	turned  []float32
 	forward *kernel.ConvShape
 }
@@ -185,7 +199,9 @@ type trainPack struct {
 func (t *trainPacks) add(weight []float32, k *kernel.ConvKernel, s kernel.ConvShape, forward *kernel.ConvShape) []float32 {
 	p := trainPack{weight: weight, packed: aligned(k.PackedLen(&s)), k: k, shape: s, forward: forward}
 	if forward != nil {
-		p.turned = make([]float32, len(weight))
+		if k.PackTurned == nil || !k.PackTurned(forward, weight, p.packed) {
+			p.turned = make([]float32, len(weight))
+		}
 	}
 	t.packs = append(t.packs, p)
 	return p.packed
@@ -202,6 +218,10 @@ func (t *trainPacks) Scratch() int { return 0 }
 func (t *trainPacks) Run(task int, _ []float32) {
 	p := &t.packs[task]
 	w := p.weight
+	if p.forward != nil && p.turned == nil {
+		p.k.PackTurned(p.forward, w, p.packed)
+		return
+	}
 	if p.forward != nil {
 		kernel.GradInputWeight(p.forward, w, p.turned)
 		w = p.turned

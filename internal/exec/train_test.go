@@ -172,8 +172,9 @@ func TestTrainStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := trainable(t, logitsOnly(t, 3, 33), pass.TrainingOptions{DropPath: 0.2}, o)
 			losses, r := referenceTrained(t, g, 2)
-			for _, impl := range []string{"ref", "go", ""} {
-				got, vars := trained(t, g, Options{Impl: impl}, pool, 2)
+			for _, opt := range []Options{{Impl: "ref"}, {Impl: "go"}, {}, {Impl: "ref", fusions: 1}, {Impl: "go", fusions: 1}, {Impl: "avx2", fusions: 1}, {fusions: 1}} {
+				impl := fmt.Sprint(opt.Impl, " fused from ", opt.fusions)
+				got, vars := trained(t, g, opt, pool, 2)
 				for i, l := range got {
 					if e := math.Abs(float64(l)/losses[i] - 1); !(e < 1e-4) {
 						t.Errorf("kernels %q: loss %d is %g, want %g", impl, i, l, losses[i])
@@ -204,11 +205,13 @@ func TestTrainStep(t *testing.T) {
 func TestTrainSameBits(t *testing.T) {
 	for name, o := range optimizers {
 		g := trainable(t, logitsOnly(t, 3, 33), pass.TrainingOptions{DropPath: 0.2}, o)
-		for _, impl := range []string{"go", ""} {
-			losses, want := trained(t, g, Options{Impl: impl, apart: true}, nil, 3)
+		for _, opt := range []Options{{Impl: "go"}, {}, {Impl: "go", fusions: 1}, {fusions: 1}} {
+			impl, alone := fmt.Sprint(opt.Impl, " fused from ", opt.fusions), opt
+			alone.apart = true
+			losses, want := trained(t, g, alone, nil, 3)
 			for _, threads := range []int{1, 2, 3, 8} {
 				pool := NewPool(threads)
-				got, vars := trained(t, g, Options{Impl: impl}, pool, 3)
+				got, vars := trained(t, g, opt, pool, 3)
 				pool.Close()
 				if !slices.Equal(got, losses) {
 					t.Errorf("%s, kernels %q, %d threads: losses %v, want %v", name, impl, threads, got, losses)
@@ -227,7 +230,7 @@ func TestTrainAllocatesNothing(t *testing.T) {
 	pool := NewPool(2)
 	defer pool.Close()
 	g := trainable(t, logitsOnly(t, 2, 33), pass.TrainingOptions{DropPath: 0.2}, optimizers["rmsprop"])
-	p, err := CompileTrain(g, Options{})
+	p, err := CompileTrain(g, Options{fusions: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -442,6 +445,66 @@ func TestAccumulate(t *testing.T) {
 			if e := relative(s.Output(len(want)+i), want[i]); !(e < 1e-6) {
 				t.Errorf("sum %d: relative error %g", i, e)
 			}
+		}
+	}
+}
+
+// TestLossScale: a scaled loss gives scaled gradients, and Scale undoes it.
+func TestLossScale(t *testing.T) {
+	gradients := func(scale float64) []float64 {
+		made, err := pass.Training(logitsOnly(t, 2, 33), pass.TrainingOptions{NoDropout: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := made.Graph
+		loss, err := pass.CrossEntropy(h, h.Outputs[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var opt pass.GradOptions
+		if scale != 0 {
+			opt.HasScale = true
+			if opt.Scale, err = h.AddInput("scale", graph.F32(1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		vars := pass.Trained(h, nil)
+		grads, err := pass.GradWith(h, loss.Mean, vars, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if scale != 0 {
+			undo, err := h.AddInput("undo", graph.F32(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if grads, err = pass.Scale(h, grads, undo); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := NewReference[float64](h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in [][]float64
+		for i, x := range feed(h, 0) {
+			in = append(in, wide(x))
+			switch h.Node(h.Inputs[i]).Name {
+			case "scale":
+				in[i][0] = scale
+			case "undo":
+				in[i][0] = 2 / scale
+			}
+		}
+		if err := r.Run(in...); err != nil {
+			t.Fatal(err)
+		}
+		return r.Value(grads[0])
+	}
+	plain, scaled := gradients(0), gradients(1024)
+	for i, v := range plain {
+		if math.Abs(scaled[i]-2*v) > 1e-12*math.Abs(v)+1e-15 {
+			t.Fatalf("element %d is %v, twice it %v", i, v, scaled[i])
 		}
 	}
 }

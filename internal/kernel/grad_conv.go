@@ -134,6 +134,9 @@ func planGradWeight(a *ConvGradWeight) (p gradWeightPlan) {
 	p.size = a.O * p.k
 	p.pixels = a.N * a.OH * a.OW
 	p.chunks = max(1, min(ceilDiv(p.pixels, 256), (1<<20)/max(p.size, 1), 64))
+	if a.Add {
+		p.chunks = 1
+	}
 	p.px = ceilDiv(ceilDiv(p.pixels, p.chunks), gradBatch) * gradBatch
 	p.chunks = max(1, ceilDiv(p.pixels, max(p.px, 1)))
 	// A block's sums stay in the first-level cache while the pixels pass.
@@ -164,7 +167,9 @@ func runGradWeight(a *ConvGradWeight, task int, scratch []float32) {
 	ch := min(p.ch, p.og-c0)
 	o0 := g*p.og + c0
 	sums := a.Partial[at*p.size+o0*p.k:][:ch*p.k]
-	clear(sums)
+	if !a.Add {
+		clear(sums)
+	}
 	conv := Conv{ConvShape: a.ConvShape, X: a.X}
 	lo, hi := chunk(at, p.px, p.pixels)
 	for ; lo < hi; lo += gradBatch {
@@ -219,6 +224,9 @@ func mergeGradWeight(a *ConvGradWeight, task int) {
 // sums lie [tap][c].
 
 func dwGradRows(a *ConvGradWeight) int {
+	if a.Add {
+		return max(1, a.N*a.OH)
+	}
 	return max(1, ceilDiv(a.N*a.OH, 64), chunkElems/max(1, a.OW*a.C))
 }
 
@@ -231,7 +239,9 @@ func dwGradWeightPartial(a *ConvGradWeight) int {
 func runDWGradWeight(a *ConvGradWeight, task int, _ []float32) {
 	size := a.C * a.KH * a.KW
 	sums := a.Partial[task*size:][:size]
-	clear(sums)
+	if !a.Add {
+		clear(sums)
+	}
 	lo, hi := chunk(task, dwGradRows(a), a.N*a.OH)
 	for row := lo; row < hi; row++ {
 		n, oh := row/a.OH, row%a.OH

@@ -51,6 +51,9 @@ type ConvKernel struct {
 	// picture or its layout, so one packing serves a layer at all of them.
 	PackedLen func(s *ConvShape) int
 	Pack      func(s *ConvShape, oihw, dst []float32)
+	// PackTurned, if not nil, is Pack for the convolution GradInputConv(forward),
+	// from the weights of the forward one; false where it does not know how.
+	PackTurned func(forward *ConvShape, oihw, dst []float32) bool
 	// Tasks is the number of independent pieces, ScratchLen the scratch each
 	// worker needs.
 	Tasks      func(s *ConvShape) int

@@ -187,6 +187,14 @@ func runBatchNormGradSums(a *BatchNormGradSums, task int, scratch []float32) {
 	}
 }
 
+// sumRowsOf is the rows that the sums were taken over.
+func sumRowsOf(a *BatchNormGradInput) int {
+	if a.Of > 0 {
+		return a.Of
+	}
+	return a.Rows
+}
+
 func runBatchNormGradInput(a *BatchNormGradInput, task int, scratch []float32) {
 	c := a.C
 	factor, z, k0, k1 := scratch[:c], scratch[c:][:c], scratch[2*c:][:c], scratch[3*c:][:c]
@@ -195,8 +203,8 @@ func runBatchNormGradInput(a *BatchNormGradInput, task int, scratch []float32) {
 	clear(k1)
 	for i := range factor {
 		if !a.Frozen {
-			k0[i] = a.Sums[i] / float32(a.Rows)
-			k1[i] = a.Sums[c+i] / float32(a.Rows) * factor[i]
+			k0[i] = a.Sums[i] / float32(sumRowsOf(a))
+			k1[i] = a.Sums[c+i] / float32(sumRowsOf(a)) * factor[i]
 		}
 		factor[i] *= a.Gamma[i]
 	}

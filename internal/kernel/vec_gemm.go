@@ -140,7 +140,7 @@ func (v *vecISA) gemmKernel(name string, accepts func(*ConvShape) bool) ConvKern
 		PackedLen: func(s *ConvShape) int {
 			return s.Groups * ceilDiv(s.O/s.Groups, 8) * 8 * s.KH * s.KW * (s.C / s.Groups)
 		},
-		Pack: v.packGemm,
+		Pack: v.packGemm, PackTurned: v.packTurned,
 		Tasks: func(s *ConvShape) int {
 			p := v.planGemm(s)
 			return s.Groups * p.npx * p.nc
@@ -188,6 +188,24 @@ func (v *vecISA) packGemm(s *ConvShape, oihw, dst []float32) {
 			}
 		}
 	}
+}
+
+// packTurned packs the transposed matrix of a pointwise convolution, whose
+// panels' rows lie together in the matrix as it is.
+func (v *vecISA) packTurned(forward *ConvShape, oihw, dst []float32) bool {
+	if forward.KH*forward.KW != 1 || forward.Groups != 1 {
+		return false
+	}
+	for c0 := 0; c0 < forward.C; c0 += 8 * v.wide {
+		valid := min(8*v.wide, forward.C-c0)
+		width := ceilDiv(valid, 8) * 8
+		for o := range forward.O {
+			row := dst[o*width:][:width]
+			clear(row[copy(row, oihw[o*forward.C+c0:][:valid]):])
+		}
+		dst = dst[forward.O*width:]
+	}
+	return true
 }
 
 // gemmScratch holds a chunk of one panel's sums where they cannot go to Y at

@@ -75,8 +75,9 @@ type normArgs struct {
 	y        *float32 // first row of results
 	a        *float32 // factor of each channel
 	b        *float32 // addend of each channel
-	p        *float32 // see the routines
+	p        *float32 // mean of each channel
 	q        *float32 // see the routines
+	r        *float32 // see the routines
 	s0       *float32 // sums of each channel
 	s1       *float32 // second sums of each channel
 	xStride  int      // between rows of inputs
@@ -284,17 +285,17 @@ func outerAVX2(a *outerArgs)
 //go:noescape
 func normStatsAVX512(a *normArgs)
 
-// normApplyAVX512 computes act(x*a + b).
+// normApplyAVX512 computes act((x-p)*a + b).
 //
 //go:noescape
 func normApplyAVX512(a *normArgs)
 
-// normGradSumsAVX512 adds g and g*(x-p) to the sums, with g = dy*act'(x*a + b).
+// normGradSumsAVX512 adds g and g*(x-p) to the sums, with g = dy*act'((x-p)*a + b).
 //
 //go:noescape
 func normGradSumsAVX512(a *normArgs)
 
-// normGradInputAVX512 computes a*g + x*p + q, with g = dy*act'(x*a + b).
+// normGradInputAVX512 computes a*g + (x-p)*q + r, with g = dy*act'((x-p)*a + b).
 //
 //go:noescape
 func normGradInputAVX512(a *normArgs)
@@ -304,17 +305,17 @@ func normGradInputAVX512(a *normArgs)
 //go:noescape
 func normStatsAVX2(a *normArgs)
 
-// normApplyAVX2 computes act(x*a + b).
+// normApplyAVX2 computes act((x-p)*a + b).
 //
 //go:noescape
 func normApplyAVX2(a *normArgs)
 
-// normGradSumsAVX2 adds g and g*(x-p) to the sums, with g = dy*act'(x*a + b).
+// normGradSumsAVX2 adds g and g*(x-p) to the sums, with g = dy*act'((x-p)*a + b).
 //
 //go:noescape
 func normGradSumsAVX2(a *normArgs)
 
-// normGradInputAVX2 computes a*g + x*p + q, with g = dy*act'(x*a + b).
+// normGradInputAVX2 computes a*g + (x-p)*q + r, with g = dy*act'((x-p)*a + b).
 //
 //go:noescape
 func normGradInputAVX2(a *normArgs)

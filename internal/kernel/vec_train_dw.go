@@ -12,6 +12,9 @@ func (v *vecISA) acceptDWGrad(s *ConvShape) bool {
 // [tap][c].
 
 func vecDWGradRows(a *ConvGradWeight) int {
+	if a.Add {
+		return max(1, a.N*a.OH)
+	}
 	return max(1, ceilDiv(a.N*a.OH, vecNormChunks), vecNormElems/2/max(1, a.OW*a.C))
 }
 
@@ -37,7 +40,9 @@ func (v *vecISA) dwGradWeightKernel() Kernel[ConvGradWeight] {
 func (v *vecISA) runDWGradWeight(a *ConvGradWeight, task int, _ []float32) {
 	size := a.C * a.KH * a.KW
 	sums := a.Partial[task*size:][:size]
-	clear(sums)
+	if !a.Add {
+		clear(sums)
+	}
 	lo, hi := chunk(task, vecDWGradRows(a), a.N*a.OH)
 	// So many rows at a time that they stay in the second-level cache.
 	most := max(1, (1<<16)/(a.C*(a.OW+a.StrideH*a.W)))

@@ -22,6 +22,9 @@ type vecOuter struct {
 	chunks, px int
 	blocks, ub int
 	step       int // pixels that stay in the second-level cache
+	// Whether a step's numbers are copied to lie as the tiles read them: rows
+	// far apart share few sets of the first-level cache.
+	packU, packV bool
 }
 
 const (
@@ -29,7 +32,11 @@ const (
 	// elements of all partial sums at most, outerTasks the tasks aimed at.
 	outerPixels  = 512
 	outerPartial = 1 << 20
-	outerTasks   = 16
+	outerTasks   = 8
+	// outerRows is the rows of the largest tile.
+	outerRows = 14
+	// packTiles is the tiles that must read a copy for it to be worth it.
+	packTiles = 5
 )
 
 func (v *vecISA) acceptOuter(a *ConvGradWeight) bool {
@@ -41,9 +48,12 @@ func (v *vecISA) planOuter(a *ConvGradWeight) (p vecOuter) {
 	p.k = a.KH * a.KW * (a.C / a.Groups)
 	p.gather = !pointwise(&a.ConvShape)
 	p.pixels = a.N * a.OH * a.OW
-	// Vectors along the side that fills them better.
-	plain, swapped := ceilDiv(p.k, v.lanes)*a.O, ceilDiv(a.O, v.lanes)*p.k
+	// Panels of two vectors along the side that fills them better: one vector
+	// alone takes as long as two.
+	width := 2 * v.lanes
+	plain, swapped := ceilDiv(p.k, width)*a.O, ceilDiv(a.O, width)*p.k
 	if v.lanes == 8 {
+		// Only whole vectors can be.
 		plain, swapped = plain+p.k%8*a.O*4, swapped+a.O%8*p.k*4
 	}
 	p.swap = swapped < plain
@@ -51,18 +61,36 @@ func (v *vecISA) planOuter(a *ConvGradWeight) (p vecOuter) {
 		p.u, p.v = p.v, p.u
 	}
 	size := p.u * p.v
-	p.chunks = max(1, min(p.pixels/outerPixels, outerPartial/max(size, 1), 2*outerTasks))
+	p.chunks = max(1, min(p.pixels/outerPixels, outerPartial/max(size, 1), 4*outerTasks))
+	if a.Add {
+		p.chunks = 1
+	}
 	p.px = ceilDiv(p.pixels, p.chunks)
 	p.chunks = max(1, ceilDiv(p.pixels, max(p.px, 1)))
 	p.direct = p.chunks == 1 && !p.swap && !p.gather
 	p.blocks = 1
-	if !p.gather {
+	if !p.gather && !a.Add {
 		p.blocks = ceilDiv(outerTasks, p.chunks)
 	}
-	p.ub = ceilDiv(ceilDiv(p.u, p.blocks), 14) * 14
+	p.ub = ceilDiv(ceilDiv(p.u, p.blocks), outerRows) * outerRows
 	p.blocks = max(1, ceilDiv(p.u, max(p.ub, 1)))
-	p.step = max(48, min(128, (1<<16)/max(p.u+p.v, 1)))
+	p.packU, p.packV = p.v >= packTiles*2*v.lanes, p.ub >= packTiles*outerRows
+	p.step = max(48, min(128, (1<<17)/max(p.ub+p.v, 1)))
 	return p
+}
+
+// scratch is the lengths of the three copies: gathered inputs, u and v.
+func (p *vecOuter) scratch(lanes int) (gathered, u, w int) {
+	if p.gather {
+		gathered = p.step * p.k
+	}
+	if p.packU {
+		u = p.step * ceilDiv(min(p.ub, p.u), outerRows) * outerRows
+	}
+	if p.packV {
+		w = p.step * ceilDiv(p.v, 2*lanes) * 2 * lanes
+	}
+	return gathered, u, w
 }
 
 func vecGradWeightKernels() (out []Kernel[ConvGradWeight]) {
@@ -76,10 +104,9 @@ func vecGradWeightKernels() (out []Kernel[ConvGradWeight]) {
 				return p.chunks * p.blocks
 			},
 			ScratchLen: func(a *ConvGradWeight) int {
-				if p := v.planOuter(a); p.gather {
-					return p.step * p.k
-				}
-				return 0
+				p := v.planOuter(a)
+				gathered, u, w := p.scratch(v.lanes)
+				return gathered + u + w
 			},
 			Run: v.runOuter,
 		}
@@ -112,40 +139,89 @@ func (v *vecISA) runOuter(a *ConvGradWeight, task int, scratch []float32) {
 	if !p.direct {
 		sums = a.Partial[at*p.u*p.v:][:p.u*p.v]
 	}
-	clear(sums[u0*p.v : u1*p.v])
+	if !a.Add {
+		clear(sums[u0*p.v : u1*p.v])
+	}
 	conv := Conv{ConvShape: a.ConvShape, X: a.X}
+	gathered, us, ws := p.scratch(v.lanes)
+	rows, packedU, packedV := scratch[:gathered], scratch[gathered:][:us], scratch[gathered+us:][:ws]
 	lo, hi := chunk(at, p.px, p.pixels)
 	for ; lo < hi; lo += p.step {
 		n := min(p.step, hi-lo)
-		x, xStride := a.X[lo*p.k*btoi(!p.gather):], p.k
+		var x []float32
 		if p.gather {
 			for i := range n {
-				gatherRow(&conv, 0, lo+i, scratch[i*p.k:][:p.k])
+				gatherRow(&conv, 0, lo+i, rows[i*p.k:][:p.k])
 			}
-			x = scratch
-		}
-		dy := a.DY[lo*a.O:]
-		if p.swap {
-			v.outerSums(x, xStride, dy, a.O, n, u0, u1, p.v, sums)
+			x = rows
 		} else {
-			v.outerSums(dy, a.O, x, xStride, n, u0, u1, p.v, sums)
+			x = a.X[lo*p.k:]
+		}
+		o := outerSums{v: v, u: a.DY[lo*a.O:], w: x, uStride: a.O, wStride: p.k, n: n, vs: p.v, sums: sums}
+		if p.swap {
+			o.u, o.w, o.uStride, o.wStride = o.w, o.u, o.wStride, o.uStride
+		}
+		o.run(u0, u1, packedU, packedV)
+	}
+}
+
+// outerSums adds the outer products of some pixels to sums.
+type outerSums struct {
+	v                *vecISA
+	u, w             []float32
+	uStride, wStride int
+	n, vs            int
+	sums             []float32
+}
+
+// run does rows u0 to u1 of the sums. u and w are copied first where there is
+// memory for it: u tile by tile, w by panels of two vectors.
+func (o *outerSums) run(u0, u1 int, packedU, packedV []float32) {
+	width := 2 * o.v.lanes
+	if len(packedU) > 0 {
+		for i := u0; i < u1; i += outerRows {
+			packColumns(o.u[i:], o.uStride, o.n, min(outerRows, u1-i), packedU[(i-u0)*o.n:])
+		}
+	}
+	if len(packedV) > 0 {
+		for j := 0; j < o.vs; j += width {
+			packColumns(o.w[j:], o.wStride, o.n, min(width, o.vs-j), packedV[j*o.n:])
+		}
+	}
+	args := outerArgs{uStride: 4 * o.uStride, vStride: 4 * o.wStride, sumStride: 4 * o.vs, pixels: o.n}
+	for j := 0; j < o.vs; j += width {
+		args.v, args.vs = &o.w[j], min(width, o.vs-j)
+		if len(packedV) > 0 {
+			args.v, args.vStride = &packedV[j*o.n], 4*args.vs
+		}
+		if len(packedU) == 0 {
+			args.u, args.us, args.sums = &o.u[u0], u1-u0, &o.sums[u0*o.vs+j]
+			o.v.outer(&args)
+			continue
+		}
+		for i := u0; i < u1; i += outerRows {
+			args.us = min(outerRows, u1-i)
+			args.u, args.uStride, args.sums = &packedU[(i-u0)*o.n], 4*args.us, &o.sums[i*o.vs+j]
+			o.v.outer(&args)
 		}
 	}
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// outerSums adds the outer products of n pixels to rows u0 to u1 of the sums.
-func (v *vecISA) outerSums(u []float32, uStride int, w []float32, vStride, n, u0, u1, vs int, sums []float32) {
-	args := outerArgs{u: &u[u0], uStride: 4 * uStride, vStride: 4 * vStride, sumStride: 4 * vs, pixels: n, us: u1 - u0}
-	for j := 0; j < vs; j += 2 * v.lanes {
-		args.v, args.sums, args.vs = &w[j], &sums[u0*vs+j], min(2*v.lanes, vs-j)
-		v.outer(&args)
+// packColumns copies the first columns of some rows.
+func packColumns(x []float32, stride, rows, cols int, y []float32) {
+	switch cols {
+	case outerRows:
+		for i := range rows {
+			*(*[outerRows]float32)(y[i*outerRows:]) = *(*[outerRows]float32)(x[i*stride:])
+		}
+	case 32:
+		for i := range rows {
+			*(*[32]float32)(y[i*32:]) = *(*[32]float32)(x[i*stride:])
+		}
+	default:
+		for i := range rows {
+			copy(y[i*cols:][:cols], x[i*stride:])
+		}
 	}
 }
 

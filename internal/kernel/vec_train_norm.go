@@ -8,8 +8,10 @@ import (
 	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 )
 
-// The batch norms of training on vector registers. x*factor + offset stands
-// for the normalised, scaled and shifted input.
+// The batch norms of training on vector registers. The mean is taken off first
+// and the factor applied then, as the reference does: with the two made one the
+// rounding is larger where the mean is, and more activations land on the wrong
+// side of a kink.
 
 // vecSlope is an activation whose slope the routines know.
 func vecSlope(act Act) (mode int, lo, hi, scale float32, ok bool) {
@@ -46,34 +48,43 @@ func vecChunkRows(rows, c int) int {
 
 func vecRowChunks(rows, c int) int { return ceilDiv(rows, vecChunkRows(rows, c)) }
 
-// affine gives x*factor + offset of a batch norm.
-func affine(stats, gamma, beta []float32, epsilon float64, factor, offset []float32) {
-	mean, variance := stats[:len(factor)], stats[len(factor):][:len(factor)]
-	gamma, beta, offset = gamma[:len(factor)], beta[:len(factor)], offset[:len(factor)]
+// factors gives gamma/sqrt(var+epsilon).
+func factors(stats, gamma []float32, epsilon float64, factor []float32) {
+	variance := stats[len(factor):][:len(factor)]
+	gamma = gamma[:len(factor)]
 	for c := range factor {
-		f := float64(gamma[c]) / math.Sqrt(float64(variance[c])+epsilon)
-		factor[c], offset[c] = float32(f), float32(float64(beta[c])-float64(mean[c])*f)
+		factor[c] = float32(float64(gamma[c]) / math.Sqrt(float64(variance[c])+epsilon))
 	}
 }
 
 // stats leaves the mean of some rows and the sum of squared distances from it.
-// scratch has 2*c elements.
+// The distances are first taken from the mean of the first rows: from anything
+// further off, the mean's own part would cost digits. scratch has 3*c elements.
 func (v *vecISA) stats(x []float32, stride, rows, c int, mean, squares, scratch []float32) {
-	s0, s1 := scratch[:c], scratch[c:][:c]
-	shift := x[:c]
+	s0, s1, shift := scratch[:c], scratch[c:][:c], scratch[2*c:][:c]
+	copy(shift, x)
+	args := normArgs{a: &shift[0], s0: &s0[0], s1: &s1[0], xStride: 4 * stride, channels: c}
+	block := func(at int) {
+		clear(scratch[:2*c])
+		args.x, args.rows = &x[at*stride], min(vecNormBlock, rows-at)
+		v.normStats(&args)
+	}
+	block(0)
+	n := float32(min(vecNormBlock, rows))
+	for i, s := range s0 {
+		shift[i] += s / n
+	}
 	clear(mean)
 	clear(squares)
 	for at := 0; at < rows; at += vecNormBlock {
-		clear(scratch[:2*c])
-		v.normStats(&normArgs{x: &x[at*stride], a: &shift[0], s0: &s0[0], s1: &s1[0], xStride: 4 * stride, rows: min(vecNormBlock, rows-at), channels: c})
-		for i := range s0 {
-			mean[i] += s0[i]
+		block(at)
+		for i, s := range s0 {
+			mean[i] += s
 			squares[i] += s1[i]
 		}
 	}
-	n := float64(rows)
 	for i := range mean {
-		s := float64(mean[i])
+		s, n := float64(mean[i]), float64(rows)
 		mean[i], squares[i] = float32(float64(shift[i])+s/n), float32(max(0, float64(squares[i])-s*s/n))
 	}
 }
@@ -84,7 +95,7 @@ func vecStatsKernels() (out []Kernel[ChannelStats]) {
 			Name: "chanstatsF32" + v.suffix, Impl: v.impl, Available: v.available, MaxError: 2e-6,
 			Accepts:    func(a *ChannelStats) bool { return a.Rows > 0 && a.C > 0 },
 			Tasks:      func(a *ChannelStats) int { return vecRowChunks(a.Rows, a.C) },
-			ScratchLen: func(a *ChannelStats) int { return 2 * a.C },
+			ScratchLen: func(a *ChannelStats) int { return 3 * a.C },
 			Run: func(a *ChannelStats, task int, scratch []float32) {
 				lo, hi := chunk(task, vecChunkRows(a.Rows, a.C), a.Rows)
 				out := a.Partial[task*2*a.C:][:2*a.C]
@@ -113,7 +124,7 @@ func vecBatchNormTrainKernels() (out []Kernel[BatchNormTrain]) {
 				return fused && a.C > 0
 			},
 			Tasks:      func(a *BatchNormTrain) int { return ceilDiv(a.Rows, vecNormRows(a.Rows, a.C)) },
-			ScratchLen: func(a *BatchNormTrain) int { return 2 * a.C },
+			ScratchLen: func(a *BatchNormTrain) int { return a.C },
 			Run:        v.runBatchNormTrain,
 		})
 	}
@@ -122,10 +133,10 @@ func vecBatchNormTrainKernels() (out []Kernel[BatchNormTrain]) {
 
 func (v *vecISA) runBatchNormTrain(a *BatchNormTrain, task int, scratch []float32) {
 	c := a.C
-	factor, offset := scratch[:c], scratch[c:][:c]
-	affine(a.Stats, a.Gamma, a.Beta, a.Epsilon, factor, offset)
+	factor := scratch[:c]
+	factors(a.Stats, a.Gamma, a.Epsilon, factor)
 	lo, hi := chunk(task, vecNormRows(a.Rows, c), a.Rows)
-	args := normArgs{x: &a.X[lo*c], y: &a.Y[lo*c], a: &factor[0], b: &offset[0], xStride: 4 * c, yStride: 4 * c, rows: hi - lo, channels: c}
+	args := normArgs{x: &a.X[lo*c], y: &a.Y[lo*c], a: &factor[0], b: &a.Beta[0], p: &a.Stats[0], xStride: 4 * c, yStride: 4 * c, rows: hi - lo, channels: c}
 	args.mode, args.lo, args.hi, args.scale, _ = vecAct(a.Act)
 	v.normApply(&args)
 }
@@ -139,7 +150,7 @@ func vecBatchNormGradSumsKernels() (out []Kernel[BatchNormGradSums]) {
 				return ok && a.C > 0 && a.Rows > 0
 			},
 			Tasks:      func(a *BatchNormGradSums) int { return vecRowChunks(a.Rows, a.C) },
-			ScratchLen: func(a *BatchNormGradSums) int { return 4 * a.C },
+			ScratchLen: func(a *BatchNormGradSums) int { return 3 * a.C },
 			Run:        v.runBatchNormGradSums,
 		}
 		k.Reduce = &Reduction[BatchNormGradSums]{
@@ -158,11 +169,11 @@ func vecBatchNormGradSumsKernels() (out []Kernel[BatchNormGradSums]) {
 // runBatchNormGradSums adds g and g*xhat, block by block.
 func (v *vecISA) runBatchNormGradSums(a *BatchNormGradSums, task int, scratch []float32) {
 	c := a.C
-	factor, offset, block := scratch[:c], scratch[c:][:c], scratch[2*c:][:2*c]
-	affine(a.Stats, a.Gamma, a.Beta, a.Epsilon, factor, offset)
+	factor, block := scratch[:c], scratch[c:][:2*c]
+	factors(a.Stats, a.Gamma, a.Epsilon, factor)
 	total := a.Partial[task*2*c:][:2*c]
 	clear(total)
-	args := normArgs{a: &factor[0], b: &offset[0], p: &a.Stats[0], s0: &block[0], s1: &block[c], xStride: 4 * c, dyStride: 4 * c, channels: c}
+	args := normArgs{a: &factor[0], b: &a.Beta[0], p: &a.Stats[0], s0: &block[0], s1: &block[c], xStride: 4 * c, dyStride: 4 * c, channels: c}
 	args.mode, args.lo, args.hi, args.scale, _ = vecSlope(a.Act)
 	lo, hi := chunk(task, vecChunkRows(a.Rows, c), a.Rows)
 	for ; lo < hi; lo += vecNormBlock {
@@ -193,7 +204,7 @@ func vecBatchNormGradInputKernels() (out []Kernel[BatchNormGradInput]) {
 				return ok && a.C > 0
 			},
 			Tasks:      func(a *BatchNormGradInput) int { return ceilDiv(a.Rows, vecNormRows(a.Rows, a.C)) },
-			ScratchLen: func(a *BatchNormGradInput) int { return 4 * a.C },
+			ScratchLen: func(a *BatchNormGradInput) int { return 3 * a.C },
 			Run: func(a *BatchNormGradInput, task int, scratch []float32) {
 				lo, hi := chunk(task, vecNormRows(a.Rows, a.C), a.Rows)
 				args := v.gradInputArgs(a, scratch)
@@ -205,25 +216,25 @@ func vecBatchNormGradInputKernels() (out []Kernel[BatchNormGradInput]) {
 	return out
 }
 
-// gradInputArgs prepares the coefficients of a gradient in 4*C elements:
+// gradInputArgs prepares the coefficients of a gradient in 3*C elements:
 //
-//	factor*g + x*p + q = factor*(g - sums0/R - (x-mean)*sums1/(R*std))
+//	factor*g + (x-mean)*q + r = factor*(g - sums0/R - (x-mean)*sums1/(R*std))
 func (v *vecISA) gradInputArgs(a *BatchNormGradInput, scratch []float32) normArgs {
 	c := a.C
-	factor, offset, p, q := scratch[:c], scratch[c:][:c], scratch[2*c:][:c], scratch[3*c:][:c]
-	affine(a.Stats, a.Gamma, a.Beta, a.Epsilon, factor, offset)
-	clear(p)
+	factor, q, r := scratch[:c], scratch[c:][:c], scratch[2*c:][:c]
+	factors(a.Stats, a.Gamma, a.Epsilon, factor)
 	clear(q)
+	clear(r)
 	if !a.Frozen {
-		mean, variance, s0, s1 := a.Stats[:c], a.Stats[c:][:c], a.Sums[:c], a.Sums[c:][:c]
-		n := 1 / float64(a.Rows)
-		for i := range p {
+		variance, s0, s1 := a.Stats[c:][:c], a.Sums[:c], a.Sums[c:][:c]
+		n := 1 / float64(sumRowsOf(a))
+		for i := range q {
 			f := float64(factor[i]) * n
-			k := f * float64(s1[i]) / math.Sqrt(float64(variance[i])+a.Epsilon)
-			p[i], q[i] = float32(-k), float32(k*float64(mean[i])-f*float64(s0[i]))
+			q[i] = float32(-f * float64(s1[i]) / math.Sqrt(float64(variance[i])+a.Epsilon))
+			r[i] = float32(-f * float64(s0[i]))
 		}
 	}
-	args := normArgs{a: &factor[0], b: &offset[0], p: &p[0], q: &q[0], xStride: 4 * c, dyStride: 4 * c, yStride: 4 * c, channels: c}
+	args := normArgs{a: &factor[0], b: &a.Beta[0], p: &a.Stats[0], q: &q[0], r: &r[0], xStride: 4 * c, dyStride: 4 * c, yStride: 4 * c, channels: c}
 	args.mode, args.lo, args.hi, args.scale, _ = vecSlope(a.Act)
 	return args
 }

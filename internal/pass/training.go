@@ -13,9 +13,9 @@ type TrainingOptions struct {
 	// Frozen names the batch norms that keep using and do not renew their
 	// stored statistics; nil means none.
 	Frozen func(norm string) bool
-	// BiasedVariance averages the variance of the batch as it is. PyTorch,
-	// and TensorFlow's fused batch norm, average it times n/(n-1); TensorFlow's
-	// unfused one and Keras on other devices take the biased one.
+	// BiasedVariance averages the variance of the batch as it is, as
+	// TensorFlow's batch norms that are not fused do. PyTorch, and TensorFlow's
+	// fused ones, average it times n/(n-1).
 	BiasedVariance bool
 	// NoDropout leaves dropout out.
 	NoDropout bool

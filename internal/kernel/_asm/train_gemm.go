@@ -89,6 +89,16 @@ func outerTile(a *asm, s isa, rows, vecs int) {
 	for i := range rows * vecs {
 		a.zero(s, i)
 	}
+	// The sums come from afar: they are on their way while the pixels pass.
+	a.p("MOVQ R13, DX")
+	for r := range rows {
+		for j := 0; j < vecs*s.bytes(); j += 64 {
+			a.p("PREFETCHT0 %d(DX)", j)
+		}
+		if r+1 < rows {
+			a.p("ADDQ R10, DX")
+		}
+	}
 	a.p("MOVQ SI, AX")
 	a.p("MOVQ %s, BX", b.at("v"))
 	a.p("MOVQ %s, CX", b.at("pixels"))

@@ -9,8 +9,9 @@ var normBlock = block{"normArgs", "normArgs are the arguments of a batch norm's 
 	{"y", "*float32", "first row of results"},
 	{"a", "*float32", "factor of each channel"},
 	{"b", "*float32", "addend of each channel"},
-	{"p", "*float32", "see the routines"},
+	{"p", "*float32", "mean of each channel"},
 	{"q", "*float32", "see the routines"},
+	{"r", "*float32", "see the routines"},
 	{"s0", "*float32", "sums of each channel"},
 	{"s1", "*float32", "second sums of each channel"},
 	{"xStride", "int", "between rows of inputs"},
@@ -34,9 +35,9 @@ type normKind struct {
 
 var normKinds = []normKind{
 	{"normStats", "adds x-a and its square to the sums.", false, false},
-	{"normApply", "computes act(x*a + b).", false, true},
-	{"normGradSums", "adds g and g*(x-p) to the sums, with g = dy*act'(x*a + b).", true, false},
-	{"normGradInput", "computes a*g + x*p + q, with g = dy*act'(x*a + b).", true, true},
+	{"normApply", "computes act((x-p)*a + b).", false, true},
+	{"normGradSums", "adds g and g*(x-p) to the sums, with g = dy*act'((x-p)*a + b).", true, false},
+	{"normGradInput", "computes a*g + (x-p)*q + r, with g = dy*act'((x-p)*a + b).", true, true},
 }
 
 func normFile(a *asm) {
@@ -281,10 +282,11 @@ func (k normKind) vector(a *asm, s isa, rows, mode int, masked bool) {
 		}
 		k.sums(a, s, masked, s0, s1)
 	case "normApply":
-		f, c := param("a", 0), param("b", 1)
+		f, c, mean := param("a", 0), param("b", 1), param("p", 2)
 		var accs []sum
 		for r := range rows {
 			a.load(s, masked, fourRows("AX", "R8", "R9", r), x(r))
+			a.p("VSUBPS %s, %s, %s", mean, x(r), x(r))
 			a.p("VFMADD213PS %s, %s, %s", c, f, x(r))
 			accs = append(accs, sum{x(r), 0})
 		}
@@ -299,11 +301,9 @@ func (k normKind) vector(a *asm, s isa, rows, mode int, masked bool) {
 		f, c, mean := param("a", 0), param("b", 1), param("p", 2)
 		for r := range rows {
 			a.load(s, masked, fourRows("AX", "R8", "R9", r), x(r))
-		}
-		k.slopes(a, s, rows, mode, masked, f, c)
-		for r := range rows {
 			a.p("VSUBPS %s, %s, %s", mean, x(r), x(r))
 		}
+		k.slopes(a, s, rows, mode, masked, f, c)
 		s0, s1 := param("s0", 0), param("s1", 1)
 		for r := range rows {
 			g := k.g(s, rows, r)
@@ -318,11 +318,13 @@ func (k normKind) vector(a *asm, s isa, rows, mode int, masked bool) {
 		a.p("VADDPS %s, %s, %s", k.g(s, rows, rows-1), s0, s0)
 		k.sums(a, s, masked, s0, s1)
 	case "normGradInput":
-		f, c, p, q := param("a", 0), param("b", 1), param("p", 2), param("q", 3)
+		f, c, mean := param("a", 0), param("b", 1), param("p", 2)
 		for r := range rows {
 			a.load(s, masked, fourRows("AX", "R8", "R9", r), x(r))
+			a.p("VSUBPS %s, %s, %s", mean, x(r), x(r))
 		}
 		k.slopes(a, s, rows, mode, masked, f, c)
+		p, q := param("q", 2), param("r", 3)
 		for r := range rows {
 			a.p("VFMADD213PS %s, %s, %s", q, p, x(r))
 			a.p("VFMADD231PS %s, %s, %s", k.g(s, rows, r), f, x(r))

@@ -36,10 +36,14 @@ func ConvGradInput[T Float](a *ConvGradInputArgs[T]) {
 }
 
 // ConvGradWeightArgs is the gradient of a convolution's weight: DWeight
-// [O,C/Groups,KH,KW] of X [N,H,W,C] and DY [N,OH,OW,O]. Partial is the memory
-// of a kernel that leaves partial sums.
+// [O,C/Groups,KH,KW] of X [N,H,W,C] and DY [N,OH,OW,O]. Partial is the
+// memory of a kernel that leaves partial sums. With Add the work is a part of
+// a larger one: a kernel that has partial sums keeps one chunk and adds to what
+// Partial holds, to be merged once at the end; one that has none adds to
+// DWeight.
 type ConvGradWeightArgs[T Float] struct {
 	ConvShape
+	Add            bool
 	X, DY, DWeight []T
 	Partial        []T
 }
@@ -64,6 +68,9 @@ func ConvGradWeight[T Float](a *ConvGradWeightArgs[T]) {
 				}
 			}
 			sum += part
+		}
+		if a.Add {
+			sum += a.DWeight[i]
 		}
 		a.DWeight[i] = sum
 	}

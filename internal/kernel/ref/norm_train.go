@@ -84,9 +84,10 @@ func BatchNormGradSums[T Float](a *BatchNormGradSumsArgs[T]) {
 //
 //	dx = gamma/sqrt(var+eps) * (g - sums0/Rows - xhat*sums1/Rows)
 //
-// where Frozen leaves out the sums. DX may be DY.
+// where Frozen leaves out the sums. Of, if not zero, stands for Rows in the
+// formula: the rows are a part of those the sums were taken over. DX may be DY.
 type BatchNormGradInputArgs[T Float] struct {
-	Rows, C                             int
+	Rows, C, Of                         int
 	Epsilon                             float64
 	Act                                 Act
 	Frozen                              bool
@@ -95,12 +96,16 @@ type BatchNormGradInputArgs[T Float] struct {
 
 // BatchNormGradInput computes the formula.
 func BatchNormGradInput[T Float](a *BatchNormGradInputArgs[T]) {
+	all := a.Rows
+	if a.Of > 0 {
+		all = a.Of
+	}
 	for i := range a.Rows * a.C {
 		c := i % a.C
 		xhat, z := normalised(c, a.C, a.Epsilon, a.X[i], a.Gamma, a.Beta, a.Stats)
 		g := a.DY[i] * ActSlope(a.Act, z)
 		if !a.Frozen {
-			g -= (a.Sums[c] + xhat*a.Sums[a.C+c]) / T(a.Rows)
+			g -= (a.Sums[c] + xhat*a.Sums[a.C+c]) / T(all)
 		}
 		a.DX[i] = a.Gamma[c] * inverse(a.Stats[a.C+c], a.Epsilon) * g
 	}

@@ -1,0 +1,93 @@
+package exec
+
+import (
+	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/internal/kernel"
+)
+
+// fusedTask is the work of a fusion.
+type fusedTask interface {
+	namedTask
+	join() Task
+}
+
+// lowerAs lowers a node to the argument block of its kind, nil for no node.
+func lowerAs[A any](g *graph.Graph, id graph.ID, at func(graph.ID) []float32) (*A, error) {
+	if id == graph.None {
+		return nil, nil
+	}
+	args, err := lower(g, id, at)
+	if err != nil {
+		return nil, err
+	}
+	a, _ := args.(*A)
+	return a, nil
+}
+
+// lowerFused makes the task of a fusion.
+func (p *TrainProgram) lowerFused(f *fusion, at func(graph.ID) []float32, packs *trainPacks) (fusedTask, error) {
+	if f.conv != graph.None {
+		return p.lowerForward(f, at, packs)
+	}
+	grad, err := lowerAs[kernel.BatchNormGradInput](p.g, f.normGrad, at)
+	if err != nil {
+		return nil, err
+	}
+	again, err := lowerAs[kernel.BatchNormTrain](p.g, f.again, at)
+	if err != nil {
+		return nil, err
+	}
+	weight, err := lowerAs[kernel.ConvGradWeight](p.g, f.weight, at)
+	if err != nil {
+		return nil, err
+	}
+	sums, err := lowerAs[kernel.BatchNormGradSums](p.g, f.sums, at)
+	if err != nil {
+		return nil, err
+	}
+	a, err := lowerAs[kernel.ConvGradInput](p.g, f.dx, at)
+	if err != nil {
+		return nil, err
+	}
+	var dx inputGrad
+	if a != nil {
+		if dx.conv, dx.kc = p.turned(a, packs); dx.conv == nil {
+			dx.strided, dx.ks = a, kernel.Select(kernel.ConvGradInputKernels(), a, p.impl)
+		}
+		dx.out = a.DX
+	}
+	return newBackwardTask(grad, again, weight, dx, sums, p.impl), nil
+}
+
+func (p *TrainProgram) lowerForward(f *fusion, at func(graph.ID) []float32, packs *trainPacks) (fusedTask, error) {
+	conv, err := lowerAs[kernel.Conv](p.g, f.conv, at)
+	if err != nil {
+		return nil, err
+	}
+	norm, err := lowerAs[kernel.BatchNormTrain](p.g, f.norm, at)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := lowerAs[kernel.ChannelStats](p.g, f.stats, at)
+	if err != nil {
+		return nil, err
+	}
+	k := kernel.SelectConv(&conv.ConvShape, p.impl)
+	if packs != nil {
+		conv.Weight = packs.add(at(p.g.Nodes[f.conv].In[1]), k, conv.ConvShape, nil)
+	}
+	return newForwardTask(conv, k, norm, stats, p.impl), nil
+}
+
+// fusedStep describes a fusion.
+func (p *TrainProgram) fusedStep(f *fusion) Step {
+	main, op := f.conv, "fused forward"
+	if main == graph.None {
+		main, op = f.weight, "fused backward"
+	}
+	s := Step{Node: p.g.Node(main).Name, Op: op, Kernel: p.names[f.last], Out: p.g.Node(main).Type}
+	for _, id := range f.members() {
+		s.Cost = s.Cost.Plus(p.g.NodeCost(id))
+	}
+	return s
+}
