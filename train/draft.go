@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -251,77 +252,110 @@ func measure(it dataset.Item) (w, h int, err error) {
 	return info.Width, info.Height, err
 }
 
-// fitTime chooses the epochs that fit a budget, by trying some steps.
-func (r *run) fitTime(ctx context.Context, budget time.Duration) error {
+// fewEpochs is the number of epochs below which fine-tuning is rather done on
+// smaller pictures, smaller what their side is multiplied by.
+const (
+	fewEpochs = 5
+	smaller   = 5.0 / 7 // 224 becomes 160
+)
+
+// fitTime chooses the epochs that fit a budget, by trying some steps. Where
+// very few fit it takes smaller pictures, if the choice was its own.
+func (r *run) fitTime(ctx context.Context, budget time.Duration, from *engine.Model) error {
 	p := r.plan
 	epochs := p.Recipe.Epochs
-	if err := p.settle(); err != nil {
-		return err
-	}
-	r.report(Progress{Stage: "plan"})
-	s, err := newStepper(r.net, p, r.pool, r.c.Kernels)
+	perEpoch, rest, err := r.pacing(ctx, budget)
 	if err != nil {
 		return err
-	}
-	defer r.train.Close()
-	var step, forward float64
-	const tries = 3
-	for i := range tries {
-		b, err := r.train.Next(ctx)
-		if err != nil {
-			break // an epoch of fewer batches
-		}
-		start := time.Now()
-		if _, _, err := s.run(ctx, 0, b, 0, 0); err != nil {
-			return err
-		}
-		if d := time.Since(start).Seconds(); i == 0 || d < step {
-			step = d
-		}
-		if i == 0 && step > budget.Seconds()/20 {
-			break
-		}
-	}
-	if err := r.train.Seek(0, 0); err != nil {
-		return err
-	}
-	inf, err := newInference(r.net.base, r.valBatch(), p.Resolution, r.pool, r.c.Kernels)
-	if err != nil {
-		return err
-	}
-	blank := make([]float32, inf.size)
-	for i := range 2 {
-		start := time.Now()
-		if _, err := inf.run(ctx, blank, 1); err != nil {
-			return err
-		}
-		if d := time.Since(start).Seconds() / float64(inf.batch); i == 0 || d < forward {
-			forward = d
-		}
 	}
 	// The machine is never quite as fast as when it was measured.
 	const slack = 1.12
-	val := float64(p.Val) * forward * 1.2
-	head := 0.0
-	if p.HeadCopies > 0 {
-		head = float64(p.Train*p.HeadCopies+p.Val)*forward*1.3 + 1.5
+	fit := func() float64 {
+		return (budget.Seconds() - time.Since(r.started).Seconds() - rest) / (perEpoch * slack)
 	}
-	left := budget.Seconds() - time.Since(r.started).Seconds() - head - 2*val - 1.5
-	perEpoch := float64(p.StepsPerEpoch)*float64(p.Accumulate)*step + val
-	fit := left / (perEpoch * slack)
+	if from != nil && r.c.Resolution == 0 && r.c.Recipe.Resolution == 0 && fit() < fewEpochs && p.Resolution > smallSide {
+		was := p.Resolution
+		p.Resolution = int(math.Round(float64(was)*smaller/32)) * 32
+		r.train.Close()
+		if err := r.build(from); err == nil {
+			p.because("resolution: %d instead of %d, so that more epochs fit", p.Resolution, was)
+			perEpoch, rest, err = r.pacing(ctx, budget)
+			if err != nil {
+				return err
+			}
+		} else {
+			// A network of one size.
+			p.Resolution = was
+			if err := r.build(from); err != nil {
+				return err
+			}
+		}
+	}
 	least, most := 1.0/float64(p.StepsPerEpoch), 10*epochs
 	if r.c.Time == 0 {
 		// The budget is a default: it shortens the recipe, but not to nothing.
 		least, most = 2, epochs
 	}
-	p.Recipe.Epochs = max(least, min(fit, most))
+	p.Recipe.Epochs = max(least, min(fit(), most))
 	if p.Recipe.Epochs > 3 {
 		p.Recipe.Epochs = math.Floor(p.Recipe.Epochs)
 	}
 	scaleSchedule(&p.Recipe.Schedule, epochs, p.Recipe.Epochs)
-	p.because("epochs: a step takes %.3g s here, so that %.3g epochs take about %v", step, p.Recipe.Epochs,
-		(time.Duration((perEpoch*p.Recipe.Epochs + head) * float64(time.Second))).Round(time.Second))
+	p.because("epochs: %.3g take about %v here", p.Recipe.Epochs, (time.Duration((perEpoch*p.Recipe.Epochs + rest) * float64(time.Second))).Round(time.Second))
 	return p.settle()
+}
+
+// pacing measures the seconds that an epoch takes, and all that comes before
+// and after the epochs.
+func (r *run) pacing(ctx context.Context, budget time.Duration) (perEpoch, rest float64, err error) {
+	p := r.plan
+	if err := p.settle(); err != nil {
+		return 0, 0, err
+	}
+	r.report(Progress{Stage: "plan"})
+	s, err := newStepper(r.net, p, r.pool, r.c.Kernels)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer r.train.Close()
+	step, forward := math.Inf(1), math.Inf(1)
+	for range 3 {
+		b, err := r.train.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			break // an epoch of fewer batches
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		start := time.Now()
+		if _, _, err := s.run(ctx, 0, b, 0, 0); err != nil {
+			return 0, 0, err
+		}
+		if step = min(step, time.Since(start).Seconds()); step > budget.Seconds()/20 {
+			break
+		}
+	}
+	if err := r.train.Seek(0, 0); err != nil {
+		return 0, 0, err
+	}
+	inf, err := newInference(r.net.base, r.valBatch(), p.Resolution, r.pool, r.c.Kernels)
+	if err != nil {
+		return 0, 0, err
+	}
+	blank := make([]float32, inf.size)
+	for range 2 {
+		start := time.Now()
+		if _, err := inf.run(ctx, blank, 1); err != nil {
+			return 0, 0, err
+		}
+		forward = min(forward, time.Since(start).Seconds()/float64(inf.batch))
+	}
+	val := float64(p.Val) * forward * 1.2
+	rest = 2*val + 1.5
+	if p.HeadCopies > 0 {
+		rest += float64(p.Train*p.HeadCopies+p.Val)*forward*1.3 + 1.5
+	}
+	return float64(p.StepsPerEpoch)*float64(p.Accumulate)*step + val, rest, nil
 }
 
 // scaleSchedule keeps the shape of a schedule whose number of epochs changes.

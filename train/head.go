@@ -50,45 +50,42 @@ func (f *features) collect(ctx context.Context, net *inference, l *dataset.Loade
 	}
 }
 
-// standard gives every feature mean 0 and deviation 1 and says what they were,
-// so that one learning rate suits all networks.
-func (f *features) standard() (mean, std []float64) {
-	mean, std = make([]float64, f.width), make([]float64, f.width)
+// center moves every feature to mean 0 and scales all of them alike, to a mean
+// square of 1, so that one learning rate suits all networks. Features keep
+// their proportions: the ones that hardly move are mostly noise. It says what
+// it took off and the scale.
+func (f *features) center() (mean []float64, scale float64) {
+	mean = make([]float64, f.width)
 	n := float64(f.rows())
-	for i := range f.rows() {
-		for j, v := range f.x[i*f.width : (i+1)*f.width] {
-			mean[j] += float64(v) / n
-		}
+	for i, v := range f.x {
+		mean[i%f.width] += float64(v) / n
 	}
-	for i := range f.rows() {
-		for j, v := range f.x[i*f.width : (i+1)*f.width] {
-			std[j] += (float64(v) - mean[j]) * (float64(v) - mean[j]) / n
-		}
+	square := 0.0
+	for i, v := range f.x {
+		d := float64(v) - mean[i%f.width]
+		square += d * d
 	}
-	for j := range std {
-		// A feature that hardly ever moves must not be blown up.
-		std[j] = math.Sqrt(std[j]) + 1e-3
-	}
+	scale = math.Sqrt(square/float64(len(f.x))) + 1e-12
 	for i := range f.x {
-		j := i % f.width
-		f.x[i] = float32((float64(f.x[i]) - mean[j]) / std[j])
+		f.x[i] = float32((float64(f.x[i]) - mean[i%f.width]) / scale)
 	}
-	return mean, std
+	return mean, scale
 }
 
-// The first stage's own settings.
+// The first stage's own settings. There may be more features than pictures, so
+// that the decay is what keeps the classifier from learning them by heart.
 const (
 	headBatch  = 64
-	headSteps  = 1200
-	headRate   = 0.003
-	headDecay  = 0.05
+	headSteps  = 600
+	headRate   = 0.001
+	headDecay  = 10
 	headSmooth = 0.1
 )
 
 // trainHead trains a classifier alone, a small graph of its own, and gives its
 // weight [classes, width] and bias.
 func trainHead(ctx context.Context, f *features, classes int, seed uint64, pool *exec.Pool, kernels string, progress func(step, steps int, loss, top1 float64)) (weight, bias []float32, err error) {
-	mean, std := f.standard()
+	mean, scale := f.center()
 	batch := min(headBatch, f.rows())
 	h := &network{}
 	var b graph.Builder
@@ -171,12 +168,12 @@ func trainHead(ctx context.Context, f *features, classes int, seed uint64, pool 
 		at += batch
 		progress(step+1, headSteps, sum/float64(seen), float64(hits)/float64(seen*batch))
 	}
-	// Undo the standardisation: w*(x-m)/s + b = (w/s)*x + (b - sum w*m/s).
+	// Undo the scaling: w*(x-m)/s + b = (w/s)*x + (b - sum w*m/s).
 	weight, bias = state.Variable("classifier.weight"), state.Variable("classifier.bias")
 	for c := range classes {
 		shift := 0.0
 		for j := range f.width {
-			w := float64(weight[c*f.width+j]) / std[j]
+			w := float64(weight[c*f.width+j]) / scale
 			weight[c*f.width+j] = float32(w)
 			shift += w * mean[j]
 		}

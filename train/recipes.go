@@ -22,7 +22,7 @@ func ownRecipes() []Recipe {
 	return []Recipe{
 		{
 			Name: "finetune", Notes: "for a folder of pictures and published weights: the default with --from",
-			Epochs: 12, Batch: 32, Rate: 0.02, RateBatch: 32, Schedule: Schedule{Curve: Cosine, Warmup: 0.5},
+			Epochs: 12, Batch: 32, Rate: 0.005, RateBatch: 32, Schedule: Schedule{Curve: Cosine, Warmup: 0.5},
 			Optimizer: Optimizer{Kind: SGD, Momentum: 0.9, Nesterov: true}, WeightDecay: 4e-5,
 			LabelSmoothing: 0.1, EMA: 0.98, BNMomentum: 0.9, Clip: 5, Augment: augment("light"),
 		},

@@ -131,19 +131,11 @@ func (r *run) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if from != nil {
-		r.net, err = fromWeights(r.plan, from)
-	} else {
-		r.net, err = fromScratch(r.plan)
-	}
-	if err != nil {
-		return err
-	}
-	if err := r.loaders(); err != nil {
+	if err := r.build(from); err != nil {
 		return err
 	}
 	if budget > 0 {
-		if err := r.fitTime(ctx, budget); err != nil {
+		if err := r.fitTime(ctx, budget, from); err != nil {
 			return err
 		}
 	}
@@ -159,6 +151,19 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		return r.plan.write(c.Dir)
 	}
 	return nil
+}
+
+// build makes the network and the loaders of the plan.
+func (r *run) build(from *engine.Model) (err error) {
+	if from != nil {
+		r.net, err = fromWeights(r.plan, from)
+	} else {
+		r.net, err = fromScratch(r.plan)
+	}
+	if err != nil {
+		return err
+	}
+	return r.loaders()
 }
 
 // loaders makes the loaders.

@@ -49,11 +49,13 @@ func TestScripts(t *testing.T) {
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TINY", filepath.Join(data, "tiny.safetensors"))
+			e.Setenv("NET", "stem_k3_s2_c8 ir_r1_k3_s2_e2_c12 head_c24 dropout=0 res=24")
 			e.Setenv("PICTURES", filepath.Join(data, "pictures"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"hostile": writeHostile,
+			"shapes":  writeShapes,
 			"keys":    checkKeys,
 			"lines":   checkLines,
 			"exits":   checkExit,

@@ -131,11 +131,11 @@ func (a *app) runTrain(ctx context.Context, c *cobra.Command, t *trainFlags, arg
 	}
 	show := newTrainView(a)
 	t.Progress = show.progress
-	t.Threads, t.Command = t.threads, "mobilenet "+strings.Join(os.Args[min(1, len(os.Args)):], " ")
+	t.Threads, t.Command = t.threads, shellLine(os.Args)
 	res, err := train.Run(ctx, &t.Config)
 	show.end()
 	if errors.Is(err, train.ErrStopped) {
-		a.complain(fmt.Errorf("%w; continue with: mobilenet train --resume %s", err, t.Dir))
+		a.complain(fmt.Errorf("%w; continue with: %s", err, shellLine([]string{"", "train", "--resume", t.Dir})))
 		return errReported
 	}
 	if err != nil {
@@ -199,6 +199,18 @@ func (t *trainFlags) settle(c *cobra.Command) error {
 	return nil
 }
 
+// shellLine is a command of this program as a person would type it.
+func shellLine(args []string) string {
+	line := "mobilenet"
+	for _, arg := range args[min(1, len(args)):] {
+		if arg == "" || strings.ContainsAny(arg, " \t\n'\"\\$&|;<>()*?[]{}~#`!") {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		line += " " + arg
+	}
+	return line
+}
+
 func folderName(data string) string {
 	base := filepath.Base(filepath.Clean(data))
 	if abs, err := filepath.Abs(data); err == nil {
@@ -229,7 +241,7 @@ func (a *app) trained(r *train.Result) error {
 	fmt.Fprintf(&b, "accuracy  %s %% top-1, %.2f %% top-5 on the validation pictures (epoch %.4g)\n", bold(a.stdout, fmt.Sprintf("%.2f", 100*r.Best.ValTop1)), 100*r.Best.ValTop5, r.Best.Epoch)
 	fmt.Fprintf(&b, "weights   %s\nreport    %s\ntime      %v, %d steps\n", clean(r.Weights), clean(filepath.Join(r.Dir, train.ReportFile)),
 		time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Millisecond), r.Steps)
-	fmt.Fprintf(&b, "try       mobilenet classify --weights %s PHOTO\n", clean(r.Weights))
+	fmt.Fprintf(&b, "try       %s PHOTO\n", clean(shellLine([]string{"", "classify", "--weights", r.Weights})))
 	return a.print(b.String())
 }
 

@@ -32,8 +32,8 @@ func FindHead(g *graph.Graph) (Head, error) {
 			if op.KH != 1 || op.KW != 1 || op.GroupCount() != 1 || len(in) != 4 || in[1] != 1 || in[2] != 1 {
 				return h, fmt.Errorf("the last convolution %q is no classifier of a vector: it reads %v", n.Name, in)
 			}
-			if op.Residual || op.Scale || op.Act.Kind != graph.Linear {
-				return h, fmt.Errorf("the last convolution %q does more than score: it has an activation, a scale or a sum", n.Name)
+			if op.Residual || op.Scale {
+				return h, fmt.Errorf("the last convolution %q does more than score: it has a scale or a sum", n.Name)
 			}
 			h.Conv, h.Weight, h.Features = id, n.In[1], n.In[0]
 			if bias, _, _ := op.Operands(); bias >= 0 {
@@ -49,6 +49,8 @@ func FindHead(g *graph.Graph) (Head, error) {
 		case graph.Softmax:
 			h.Softmax = true
 		case graph.Reshape, graph.Dropout, graph.Transpose, graph.GlobalAvgPool:
+		case graph.Activation:
+			// Networks made of quantized ones clip their scores.
 		default:
 			return h, fmt.Errorf("node %q (%s) comes after the classifier: the scores must be its own", n.Name, n.Op.Kind())
 		}
