@@ -190,7 +190,7 @@ func (c *Config) Validate() error {
 			return fail("Freeze", fmt.Sprintf("%q", p), "a name or a pattern with *")
 		}
 	}
-	if c.Recipe.Batch != 0 || c.Recipe.Epochs != 0 || c.Recipe.Name != "" {
+	if !c.Recipe.zero() {
 		if err := c.Recipe.Validate(); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}

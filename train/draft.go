@@ -63,7 +63,7 @@ func draft(c *Config, from *engine.Model) (p *Plan, budget time.Duration, err er
 	if err != nil {
 		return nil, 0, err
 	}
-	chosen := p.Recipe.Batch == 0
+	chosen := p.Recipe.zero()
 	if chosen {
 		p.chooseRecipe(side)
 	}

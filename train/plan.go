@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/mobilenet-go/mobilenet/dataset"
@@ -90,9 +91,10 @@ func (p *Plan) write(dir string) error {
 	return writeFile(filepath.Join(dir, PlanFile), append(b, '\n'))
 }
 
-// writeFile writes a file whole or not at all.
+// writeFile writes a file whole or not at all, flushed to the disk.
 func writeFile(path string, b []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return err
 	}
@@ -105,8 +107,11 @@ func writeFile(path string, b []byte) (err error) {
 	if _, err := f.Write(b); err != nil {
 		return err
 	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
+	// CreateTemp makes files for the owner alone; these are no secret.
+	if runtime.GOOS != "windows" {
+		if err := f.Chmod(0o644); err != nil {
+			return err
+		}
 	}
 	if err := f.Sync(); err != nil {
 		return err
@@ -114,7 +119,15 @@ func writeFile(path string, b []byte) (err error) {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	// Not every system can flush a folder; that is no reason to fail.
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync()
+		d.Close()
+	}
+	return nil
 }
 
 // dataHash is a hash of what pictures there are and which class each has.

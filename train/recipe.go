@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -101,6 +102,9 @@ type Recipe struct {
 	// Resolution is the side of training pictures, 0 for the network's.
 	Resolution int `json:"resolution,omitempty"`
 }
+
+// zero reports the recipe that leaves the choice to the plan.
+func (r *Recipe) zero() bool { return reflect.ValueOf(*r).IsZero() }
 
 // StepRate is the learning rate at a time in epochs, for a batch.
 func (r *Recipe) StepRate(epoch float64, batch int) float64 {

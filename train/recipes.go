@@ -36,7 +36,7 @@ func ownRecipes() []Recipe {
 			Name: "scratch_small", Notes: "from nothing on pictures of about 64 pixels",
 			Epochs: 60, Batch: 64, Rate: 0.1, RateBatch: 64, Schedule: Schedule{Curve: Cosine, Warmup: 2},
 			Optimizer: Optimizer{Kind: SGD, Momentum: 0.9, Nesterov: true}, WeightDecay: 5e-5,
-			LabelSmoothing: 0.1, EMA: 0.999, BNMomentum: 0.95, Clip: 5, Augment: augment("small"),
+			LabelSmoothing: 0.1, EMA: 0.995, BNMomentum: 0.95, Clip: 5, Augment: augment("small"),
 		},
 	}
 }
