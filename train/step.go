@@ -93,6 +93,13 @@ func (n *network) part(p *Plan, last bool) (*builtPart, error) {
 		return nil, err
 	}
 	plain.Outputs = plain.Outputs[:1]
+	for i := range plain.Nodes {
+		if op, ok := plain.Nodes[i].Op.(graph.BatchNorm); ok {
+			// Statistics must have time to forget where they began.
+			op.Momentum = max(0, min(op.Momentum, 1-5/float64(p.Steps)))
+			plain.Nodes[i].Op = op
+		}
+	}
 	made, err := pass.Training(plain, pass.TrainingOptions{
 		Frozen:   func(norm string) bool { return frozen(norm+".weight") || frozen(norm) },
 		DropPath: r.DropPath,
