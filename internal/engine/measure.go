@@ -65,7 +65,6 @@ func Generate(net *arch.Net, opt *Options) (*Model, error) {
 type Timing struct {
 	Model      string  `json:"model"`
 	Precision  string  `json:"precision"` // asked for
-	Used       string  `json:"used"`      // what it comes to here, as "bf16 by amx"
 	Threads    int     `json:"threads"`
 	Batch      int     `json:"batch"`
 	Resolution int     `json:"resolution"`
@@ -79,6 +78,8 @@ type Timing struct {
 	// whose data lie in the first-level caches.
 	PeakShare float64 `json:"peak_share"`
 	Runs      int     `json:"runs"`
+	// Used is what the precision comes to here, as "bf16 by amx".
+	Used string `json:"used"`
 	// Others is the mean number of processors that other processes kept busy
 	// meanwhile, -1 where the system does not tell.
 	Others float64 `json:"-"`
