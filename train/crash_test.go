@@ -1,0 +1,96 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestLastBeforeState: a run that dies between the files of its last epoch
+// still ends with all of them.
+func TestLastBeforeState(t *testing.T) {
+	d := openShapes(t, shapes(t, t.TempDir(), 8, 2))
+	base := t.TempDir()
+	whole, broken := filepath.Join(base, "whole"), filepath.Join(base, "broken")
+	mustRun(t, &Config{Data: d, Model: tiny, Recipe: quick(2), Dir: whole})
+	last := filepath.Join(broken, LastFile)
+	c := &Config{Data: d, Model: tiny, Recipe: quick(2), Dir: broken}
+	c.Progress = func(p Progress) {
+		if p.Stage == "train" && p.Step == p.Steps && p.Done == nil {
+			// A full folder in its place cannot be renamed over.
+			if os.RemoveAll(last) != nil || os.MkdirAll(filepath.Join(last, "x"), 0o755) != nil {
+				t.Error("the test's own files")
+			}
+		}
+	}
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "could not be saved") {
+		t.Fatalf("got %v", err)
+	}
+	if err := os.RemoveAll(last); err != nil {
+		t.Fatal(err)
+	}
+	c.Resume, c.Progress = true, nil
+	mustRun(t, c)
+	same(t, filepath.Join(whole, LastFile), last)
+}
+
+// TestRecordOnce: an epoch stands in the record once, also where the run was
+// stopped in its validation and then killed after writing its row.
+func TestRecordOnce(t *testing.T) {
+	d := openShapes(t, shapes(t, t.TempDir(), 8, 2))
+	dir := filepath.Join(t.TempDir(), "run")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c := &Config{Data: d, Model: tiny, Recipe: quick(3), Dir: dir}
+	c.Progress = func(p Progress) {
+		if p.Stage == "train" && p.Step == 6 {
+			cancel() // met by the validation
+		}
+	}
+	if _, err := Run(ctx, c); !errors.Is(err, ErrStopped) {
+		t.Fatalf("got %v", err)
+	}
+	state, err := os.ReadFile(filepath.Join(dir, StateFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Resume, c.Progress = true, nil
+	mustRun(t, c)
+	// As if it had been killed before its next checkpoint.
+	if err := os.WriteFile(filepath.Join(dir, StateFile), state, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, c)
+	for name, want := range map[string]int{ResultsFile: 1 + 3, LogFile: 1 + 3 + 1} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(string(b), "\n"); got != want {
+			t.Errorf("%s has %d lines, want %d:\n%s", name, got, want, b)
+		}
+	}
+}
+
+// TestStopInReport: a run that is stopped after its last epoch says how to go
+// on, too.
+func TestStopInReport(t *testing.T) {
+	d := openShapes(t, shapes(t, t.TempDir(), 8, 2))
+	dir := filepath.Join(t.TempDir(), "run")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c := &Config{Data: d, Model: tiny, Recipe: quick(1), Dir: dir}
+	c.Progress = func(p Progress) {
+		if p.Done != nil {
+			cancel()
+		}
+	}
+	if _, err := Run(ctx, c); !errors.Is(err, ErrStopped) {
+		t.Fatalf("got %v", err)
+	}
+	c.Resume, c.Progress = true, nil
+	mustRun(t, c)
+}
