@@ -94,3 +94,40 @@ func TestStopInReport(t *testing.T) {
 	c.Resume, c.Progress = true, nil
 	mustRun(t, c)
 }
+
+// TestForeignFiles: a folder with files that a run would write over is refused,
+// and they stay.
+func TestForeignFiles(t *testing.T) {
+	d := openShapes(t, shapes(t, t.TempDir(), 4, 1))
+	dir := t.TempDir()
+	mine := filepath.Join(dir, ResultsFile)
+	if err := os.WriteFile(mine, []byte("my own\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Run(context.Background(), &Config{Data: d, Model: tiny, Recipe: quick(1), Dir: dir})
+	if err == nil || !strings.Contains(err.Error(), "would be written over") {
+		t.Errorf("got %v", err)
+	}
+	if b, err := os.ReadFile(mine); err != nil || string(b) != "my own\n" {
+		t.Errorf("the file holds %q, %v", b, err)
+	}
+}
+
+// TestNothingToValidate: a validation part without a picture that can be read
+// is no accuracy of 0.
+func TestNothingToValidate(t *testing.T) {
+	dir := shapes(t, t.TempDir(), 4, 1)
+	files, err := filepath.Glob(filepath.Join(dir, "val", "*", "*.png"))
+	if err != nil || len(files) != 3 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		if err := os.WriteFile(f, []byte("no picture"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = Run(context.Background(), &Config{Data: openShapes(t, dir), Model: tiny, Recipe: quick(1), Dir: filepath.Join(t.TempDir(), "run")})
+	if err == nil || !strings.Contains(err.Error(), "none of the 3 validation pictures can be read") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -409,6 +409,9 @@ func (r *run) record(ctx context.Context, e *Epoch) error {
 		return err
 	}
 	r.valPace = time.Since(start).Seconds()
+	if s.n == 0 {
+		return fmt.Errorf("train: none of the %d validation pictures can be read; see mobilenet data check", r.plan.Val)
+	}
 	s.into(e)
 	if e.ValLoss-e.ValLoss != 0 {
 		return r.diverged("the validation's loss is no number")
