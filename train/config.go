@@ -205,5 +205,11 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("train: %w", err)
 		}
 	}
-	return c.Data.Validate()
+	if err := c.Data.Validate(); err != nil {
+		return err
+	}
+	if len(c.Data.Val) == 0 {
+		return errors.New("train: no validation pictures, and no class has a picture to spare: add pictures, or a folder val of them")
+	}
+	return nil
 }

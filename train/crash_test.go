@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mobilenet-go/mobilenet/dataset"
 )
 
 // TestLastBeforeState: a run that dies between the files of its last epoch
@@ -129,5 +131,34 @@ func TestNothingToValidate(t *testing.T) {
 	_, err = Run(context.Background(), &Config{Data: openShapes(t, dir), Model: tiny, Recipe: quick(1), Dir: filepath.Join(t.TempDir(), "run")})
 	if err == nil || !strings.Contains(err.Error(), "none of the 3 validation pictures can be read") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestNoValidation: classes of one picture each leave none to validate with.
+func TestNoValidation(t *testing.T) {
+	dir := shapes(t, t.TempDir(), 1, 1)
+	_, err := Run(context.Background(), &Config{Data: openShapes(t, filepath.Join(dir, "train")), Model: tiny, Recipe: quick(1), Dir: filepath.Join(t.TempDir(), "run")})
+	if err == nil || !strings.Contains(err.Error(), "no validation pictures") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestThin: a large set's first stage sees pictures of every class.
+func TestThin(t *testing.T) {
+	var items []dataset.Item
+	for i := range 1000 {
+		items = append(items, dataset.Item{Class: i / 100})
+	}
+	counts := make([]int, 10)
+	for _, it := range thin(items, 55) {
+		counts[it.Class]++
+	}
+	for c, n := range counts {
+		if n < 5 || n > 6 {
+			t.Errorf("%d pictures of class %d", n, c)
+		}
+	}
+	if len(thin(items, 1000)) != 1000 || len(thin(items, 2000)) != 1000 {
+		t.Error("small sets are taken whole")
 	}
 }

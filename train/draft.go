@@ -353,7 +353,7 @@ func (r *run) pacing(ctx context.Context, budget time.Duration) (perEpoch, rest 
 	val := float64(p.Val) * forward * 1.2
 	rest = 2*val + 1.5
 	if p.HeadCopies > 0 {
-		rest += float64(p.Train*p.HeadCopies+p.Val)*forward*1.3 + 1.5
+		rest += float64(min(p.Train, headPictures)*p.HeadCopies+p.Val)*forward*1.3 + 1.5
 	}
 	return float64(p.StepsPerEpoch)*float64(p.Accumulate)*step + val, rest, nil
 }

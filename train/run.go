@@ -474,7 +474,8 @@ func (r *run) headStage(ctx context.Context) error {
 		return err
 	}
 	var f features
-	done, total := 0, int64(p.Train*p.HeadCopies)
+	items := thin(r.c.Data.Train, headPictures)
+	done, total := 0, int64(len(items)*p.HeadCopies)
 	augment := p.Recipe.Augment
 	augment.Mixup, augment.CutMix, augment.Erase = 0, 0, 0
 	for copy := range p.HeadCopies {
@@ -488,7 +489,7 @@ func (r *run) headStage(ctx context.Context) error {
 		for _, w := range p.ClassWeights {
 			weights = append(weights, float32(w))
 		}
-		l, err := dataset.NewLoader(r.c.Data.Train, len(p.Classes), &dataset.LoaderOptions{
+		l, err := dataset.NewLoader(items, len(p.Classes), &dataset.LoaderOptions{
 			Batch: inf.batch, Recipe: r.net.info.Recipe, Augment: augment, ClassWeights: weights, Seed: p.Seed + uint64(copy), Shrink: shrink(p.Resolution),
 			CacheBytes: -1, Workers: r.c.Threads,
 		})
