@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mobilenet-go/mobilenet/dataset"
+	"github.com/mobilenet-go/mobilenet/transform"
 )
 
 // TestLastBeforeState: a run that dies between the files of its last epoch
@@ -160,5 +161,33 @@ func TestThin(t *testing.T) {
 	}
 	if len(thin(items, 1000)) != 1000 || len(thin(items, 2000)) != 1000 {
 		t.Error("small sets are taken whole")
+	}
+}
+
+// TestNextEpoch: what the loader made ahead of the next epoch is used.
+func TestNextEpoch(t *testing.T) {
+	d := openShapes(t, shapes(t, t.TempDir(), 8, 1))
+	recipe := transform.Default(transform.SourceTorch, 0, 24)
+	l, err := dataset.NewLoader(d.Train, 3, &dataset.LoaderOptions{Batch: 8, Recipe: recipe, Shuffle: true, DropLast: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r := &run{plan: &Plan{StepsPerEpoch: 3, Accumulate: 1}, train: l}
+	for range 7 {
+		if err := r.seek(); err != nil {
+			t.Fatal(err)
+		}
+		if _, batch := l.Position(); r.at.Step == 3 && batch != 3 {
+			t.Errorf("the loader began anew at batch %d", batch)
+		}
+		b, err := r.next(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if int64(3*b.Epoch+b.Index) != r.at.Step {
+			t.Errorf("step %d got batch %d of epoch %d", r.at.Step, b.Index, b.Epoch)
+		}
+		r.at.Step++
 	}
 }

@@ -306,8 +306,9 @@ func (r *run) keepState(why error) error {
 func (r *run) seek() error {
 	p := r.plan
 	epoch, batch := int(r.at.Step/p.StepsPerEpoch), int(r.at.Step%p.StepsPerEpoch)*p.Accumulate
-	if e, b := r.train.Position(); e == epoch && b == batch {
-		return nil
+	e, b := r.train.Position()
+	if e == epoch && b == batch || e == epoch-1 && b == r.train.Batches() && batch == 0 {
+		return nil // there, or at the end before it: some of the next epoch is made already
 	}
 	return r.train.Seek(epoch, batch)
 }
