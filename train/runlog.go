@@ -76,7 +76,8 @@ func openLog(dir string, step int64) (*runLog, error) {
 		return nil, l.fail(err)
 	}
 	// TensorBoard reads all event files of a folder and lets later ones win.
-	name := fmt.Sprintf("events.out.tfevents.%d.%d", l.now().Unix(), step)
+	at := l.now()
+	name := fmt.Sprintf("events.out.tfevents.%010d.%09d", at.Unix(), at.Nanosecond())
 	if l.file, err = os.Create(filepath.Join(dir, name)); err != nil {
 		return nil, l.fail(err)
 	}
