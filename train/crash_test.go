@@ -191,3 +191,65 @@ func TestNextEpoch(t *testing.T) {
 		r.at.Step++
 	}
 }
+
+// TestStopOptions stops trainings with other options than TestStop's, in their
+// first stage too, and compares the bits.
+func TestStopOptions(t *testing.T) {
+	d := openShapes(t, shapes(t, t.TempDir(), 11, 3))
+	base := t.TempDir()
+	first := mustRun(t, &Config{Data: d, Model: tiny, Recipe: quick(2), Dir: filepath.Join(base, "first")})
+	two := *d
+	two.Classes = d.Classes[:2]
+	two.Train, two.Val = only(d.Train, 2), only(d.Val, 2)
+	teacher := mustRun(t, &Config{Data: &two, Model: tiny, Recipe: quick(2), Dir: filepath.Join(base, "teacher")})
+	for _, kind := range []OptimizerKind{RMSprop, AdamW} {
+		config := func(name string) *Config {
+			r := quick(6)
+			r.Optimizer, r.Rate = Optimizer{Kind: kind, Momentum: 0.9 * float64(len(kind)%2)}, 0.002
+			return &Config{Data: &two, From: first.Weights, Teacher: teacher.Weights, Recipe: r, Dir: filepath.Join(base, string(kind)+name),
+				Balanced: true, ClassWeights: []float64{2, 1}, LayerDecay: 0.8, Patience: 2, Seed: 5}
+		}
+		mustRun(t, config("whole"))
+		c := config("broken")
+		stops := 0
+		for try := 0; ; try++ {
+			ctx, cancel := context.WithCancel(context.Background())
+			calls := 0
+			c.Progress = func(p Progress) {
+				// Some way into the first stage, then after a step or two.
+				switch {
+				case try < 2:
+					if try == 0 && p.Stage == "features" || p.Stage == "head" && p.Step == 100 {
+						cancel()
+					}
+				case p.Stage == "train" || p.Stage == "val" && p.Step > 0:
+					if calls++; calls > 1+try%3 {
+						cancel()
+					}
+				}
+			}
+			_, err := Run(ctx, c)
+			cancel()
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			if stops++; stops > 60 {
+				t.Fatal("no end")
+			}
+			c.Resume = true
+		}
+		if stops < 4 {
+			t.Errorf("%s: stopped %d times only", kind, stops)
+		}
+		whole, broken := config("whole").Dir, config("broken").Dir
+		same(t, filepath.Join(whole, LastFile), filepath.Join(broken, LastFile))
+		same(t, filepath.Join(whole, BestFile), filepath.Join(broken, BestFile))
+		sameState(t, whole, broken)
+		if a, b := records(t, whole), records(t, broken); a != b {
+			t.Errorf("results.csv of the unbroken run:\n%s\nof the other:\n%s", a, b)
+		}
+	}
+}
