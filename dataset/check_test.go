@@ -112,6 +112,11 @@ func TestCheckFindsEverything(t *testing.T) {
 				what = f.Class
 			}
 			got[f.Kind] = strings.TrimSpace(got[f.Kind] + " " + what)
+			for _, x := range f.Fixes {
+				if x.Action == "remove" && strings.HasPrefix(f.Kind, "near-") {
+					t.Errorf("%s: %s is to be removed for a likeness", f.Kind, x.Path)
+				}
+			}
 			if Explain(f.Kind) == "" {
 				t.Errorf("%s is not explained", f.Kind)
 			}

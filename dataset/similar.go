@@ -223,9 +223,13 @@ func (c *checker) group(group []int, what, kindSame, kindLeak, kindConflict stri
 	if len(splits) > 1 {
 		f := c.about(first, kindLeak, worst, "%s in %s: the measured accuracy is too good", what, list(splits))
 		f.Others = others
+		action := "remove"
+		if worst != Error {
+			action = "decide" // only alike, and perhaps not each with each
+		}
 		for _, i := range group {
 			if c.all[i].split == "train" {
-				f.Fixes = append(f.Fixes, c.fix("remove", c.all[i].item.Name, "", kindLeak+": it is in "+list(splits)))
+				f.Fixes = append(f.Fixes, c.fix(action, c.all[i].item.Name, "", kindLeak+": it is in "+list(splits)))
 			}
 		}
 		if len(f.Fixes) == 0 {

@@ -131,10 +131,15 @@ type Result struct {
 // everything is saved and Resume continues it.
 var ErrStopped = errors.New("training stopped")
 
+// ConfigError reports a field of a Config that cannot be meant.
+type ConfigError struct{ Field, Problem string }
+
+func (e *ConfigError) Error() string { return "train: " + e.Field + " " + e.Problem }
+
 // Validate reports the first field that cannot be meant.
 func (c *Config) Validate() error {
 	fail := func(field string, v any, want string) error {
-		return fmt.Errorf("train: %s is %v, want %s", field, v, want)
+		return &ConfigError{field, fmt.Sprintf("is %v, want %s", v, want)}
 	}
 	switch {
 	case c.Data == nil:
@@ -180,10 +185,15 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("train: Augment: %w", err)
 		}
 	}
+	counted := c.ClassWeights == nil
 	for i, w := range c.ClassWeights {
 		if !(w >= 0) || math.IsInf(w, 0) {
 			return fail(fmt.Sprintf("ClassWeights[%d]", i), w, "a number from 0")
 		}
+		counted = counted || w > 0
+	}
+	if !counted {
+		return fail("ClassWeights", "0 for every class", "one above 0")
 	}
 	for _, p := range c.Freeze {
 		if _, err := filepath.Match(p, ""); err != nil || p == "" {
@@ -195,5 +205,11 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("train: %w", err)
 		}
 	}
-	return c.Data.Validate()
+	if err := c.Data.Validate(); err != nil {
+		return err
+	}
+	if len(c.Data.Val) == 0 {
+		return errors.New("train: no validation pictures, and no class has a picture to spare: add pictures, or a folder val of them")
+	}
+	return nil
 }

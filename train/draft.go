@@ -353,7 +353,7 @@ func (r *run) pacing(ctx context.Context, budget time.Duration) (perEpoch, rest 
 	val := float64(p.Val) * forward * 1.2
 	rest = 2*val + 1.5
 	if p.HeadCopies > 0 {
-		rest += float64(p.Train*p.HeadCopies+p.Val)*forward*1.3 + 1.5
+		rest += float64(min(p.Train, headPictures)*p.HeadCopies+p.Val)*forward*1.3 + 1.5
 	}
 	return float64(p.StepsPerEpoch)*float64(p.Accumulate)*step + val, rest, nil
 }
@@ -366,13 +366,19 @@ func scaleSchedule(s *Schedule, from, to float64) {
 	}
 }
 
-// makeDir makes the run's folder and refuses one that holds a run.
+// makeDir makes the run's folder and refuses one that holds a run, or files
+// that a run would write over.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("train: run folder: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, PlanFile)); err == nil {
 		return fmt.Errorf("train: %s holds a run already: resume it, or name another folder", dir)
+	}
+	for _, name := range []string{ResultsFile, LogFile, ReportFile, StateFile, BestFile, LastFile} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("train: %s would be written over: name another folder for the run", filepath.Join(dir, name))
+		}
 	}
 	return nil
 }

@@ -82,6 +82,22 @@ const (
 	headSmooth = 0.1
 )
 
+// headPictures bounds the pictures of the first stage, whose features are kept
+// in memory.
+const headPictures = 50_000
+
+// thin takes n of the items, or all, from everywhere in the list.
+func thin(items []dataset.Item, n int) []dataset.Item {
+	if len(items) <= n {
+		return items
+	}
+	out := make([]dataset.Item, n)
+	for i := range out {
+		out[i] = items[i*len(items)/n]
+	}
+	return out
+}
+
 // trainHead trains a classifier alone, a small graph of its own, and gives its
 // weight [classes, width] and bias.
 func trainHead(ctx context.Context, f *features, classes int, seed uint64, pool *exec.Pool, kernels string, progress func(step, steps int, loss, top1 float64)) (weight, bias []float32, err error) {

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 
 // killed is the training of TestKill: it saves all the time.
 func killed(d *dataset.Dataset, dir string) *Config {
-	r := quick(5)
+	r := quick(10) // long enough for six kills on a machine that notices them late
 	r.DropPath = 0.1
 	return &Config{Data: d, Model: tiny, Recipe: r, Dir: dir, CheckpointEvery: time.Nanosecond, Seed: 9}
 }

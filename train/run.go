@@ -55,7 +55,11 @@ func Run(ctx context.Context, c *Config) (*Result, error) {
 	if err != nil {
 		return nil, r.stopped(ctx, err)
 	}
-	return r.finish(ctx)
+	res, err := r.finish(ctx)
+	if err != nil {
+		return nil, r.stopped(ctx, err)
+	}
+	return res, nil
 }
 
 func (r *run) close() {
@@ -207,9 +211,14 @@ func (r *run) steps(ctx context.Context) error {
 		resumed, r.before, r.savedStep = ok, r.at.Seconds, r.at.Step
 	}
 	var err error
-	step := r.at.Step
+	// Of the record holds what the checkpoint knows of: not the epoch that it
+	// stopped in the validation of.
+	step := int64(0)
+	if n := len(r.at.History); n > 0 {
+		step = r.at.History[n-1].Step
+	}
 	if !resumed {
-		step = -1 // nothing of the record holds
+		step = -1
 	}
 	if r.log, err = openLog(r.c.Dir, step); err != nil {
 		return err
@@ -261,10 +270,7 @@ func (r *run) epoch(ctx context.Context) error {
 			return r.keepState(err)
 		}
 		if err := r.one(ctx); err != nil {
-			if ctx.Err() != nil {
-				return r.keepState(err)
-			}
-			return err
+			return r.ended(ctx, err)
 		}
 		if time.Since(r.savedTime) >= every && r.at.Step < end {
 			if err := r.save(); err != nil {
@@ -274,12 +280,18 @@ func (r *run) epoch(ctx context.Context) error {
 		}
 	}
 	if err := r.endEpoch(ctx); err != nil {
-		if ctx.Err() != nil {
-			return r.keepState(err)
-		}
-		return err
+		return r.ended(ctx, err)
 	}
 	return nil
+}
+
+// ended saves a run that its context ends. After other errors the last
+// checkpoint is what to go on from: a step may be half done.
+func (r *run) ended(ctx context.Context, err error) error {
+	if why := ctx.Err(); why == nil || !errors.Is(err, why) {
+		return err
+	}
+	return r.keepState(err)
 }
 
 // keepState saves a run that ends early, and passes on why.
@@ -294,8 +306,9 @@ func (r *run) keepState(why error) error {
 func (r *run) seek() error {
 	p := r.plan
 	epoch, batch := int(r.at.Step/p.StepsPerEpoch), int(r.at.Step%p.StepsPerEpoch)*p.Accumulate
-	if e, b := r.train.Position(); e == epoch && b == batch {
-		return nil
+	e, b := r.train.Position()
+	if e == epoch && b == batch || e == epoch-1 && b == r.train.Batches() && batch == 0 {
+		return nil // there, or at the end before it: some of the next epoch is made already
 	}
 	return r.train.Seek(epoch, batch)
 }
@@ -397,6 +410,9 @@ func (r *run) record(ctx context.Context, e *Epoch) error {
 		return err
 	}
 	r.valPace = time.Since(start).Seconds()
+	if s.n == 0 {
+		return fmt.Errorf("train: none of the %d validation pictures can be read; see mobilenet data check", r.plan.Val)
+	}
 	s.into(e)
 	if e.ValLoss-e.ValLoss != 0 {
 		return r.diverged("the validation's loss is no number")
@@ -422,13 +438,15 @@ func (r *run) record(ctx context.Context, e *Epoch) error {
 	if err := r.log.Epoch(e); err != nil {
 		return r.unsaved(err)
 	}
+	// The checkpoint comes last: a run that is killed before it does the
+	// validation again and writes the files again.
+	if err := r.export(ctx, LastFile, e); err != nil {
+		return err
+	}
 	if err := r.save(); err != nil {
 		return err
 	}
 	r.savedTime = time.Now()
-	if err := r.export(ctx, LastFile, e); err != nil {
-		return err
-	}
 	pr := r.progress(e.Rate)
 	pr.Stage, pr.Done = "val", e
 	r.report(pr)
@@ -457,7 +475,8 @@ func (r *run) headStage(ctx context.Context) error {
 		return err
 	}
 	var f features
-	done, total := 0, int64(p.Train*p.HeadCopies)
+	items := thin(r.c.Data.Train, headPictures)
+	done, total := 0, int64(len(items)*p.HeadCopies)
 	augment := p.Recipe.Augment
 	augment.Mixup, augment.CutMix, augment.Erase = 0, 0, 0
 	for copy := range p.HeadCopies {
@@ -471,7 +490,7 @@ func (r *run) headStage(ctx context.Context) error {
 		for _, w := range p.ClassWeights {
 			weights = append(weights, float32(w))
 		}
-		l, err := dataset.NewLoader(r.c.Data.Train, len(p.Classes), &dataset.LoaderOptions{
+		l, err := dataset.NewLoader(items, len(p.Classes), &dataset.LoaderOptions{
 			Batch: inf.batch, Recipe: r.net.info.Recipe, Augment: augment, ClassWeights: weights, Seed: p.Seed + uint64(copy), Shrink: shrink(p.Resolution),
 			CacheBytes: -1, Workers: r.c.Threads,
 		})

@@ -288,6 +288,7 @@ func TestConfigErrors(t *testing.T) {
 		"without Teacher":      {Data: d, Dir: "x", TeacherWeight: 0.3},
 		"ClassWeights is":      {Data: d, Dir: "x", ClassWeights: []float64{1}},
 		"ClassWeights[1] is":   {Data: d, Dir: "x", ClassWeights: []float64{1, math.NaN(), 1}},
+		"0 for every class":    {Data: d, Dir: "x", ClassWeights: []float64{0, 0, 0}},
 		"Accumulate is -1":     {Data: d, Dir: "x", Accumulate: -1},
 		"Freeze is \"[\"":      {Data: d, Dir: "x", Freeze: []string{"["}},
 		"lower Batch or Accum": {Data: d, Dir: filepath.Join(t.TempDir(), "r"), Model: tiny, Recipe: quick(1), Accumulate: 99},

@@ -40,7 +40,7 @@ type runLog struct {
 const csvHead = "epoch,stage,step,loss,top1,val_loss,val_top1,val_top5,rate,images_per_s,seconds,best\n"
 
 // openLog opens a run's files, keeping what belongs to steps up to the given
-// one.
+// one; nothing where it is below 0.
 func openLog(dir string, step int64) (*runLog, error) {
 	l := &runLog{dir: dir, now: time.Now}
 	csv, err := keep(filepath.Join(dir, ResultsFile), func(line string, first bool) bool {
@@ -67,15 +67,17 @@ func openLog(dir string, step int64) (*runLog, error) {
 	}
 	l.log, err = keep(filepath.Join(dir, LogFile), func(line string, _ bool) bool {
 		var r struct {
-			Step *int64 `json:"step"`
+			Event string `json:"event"`
+			Step  *int64 `json:"step"`
 		}
-		return json.Unmarshal([]byte(line), &r) == nil && (r.Step == nil || *r.Step <= step)
+		return step >= 0 && json.Unmarshal([]byte(line), &r) == nil && r.Event != "end" && (r.Step == nil || *r.Step <= step)
 	})
 	if err != nil {
 		return nil, l.fail(err)
 	}
 	// TensorBoard reads all event files of a folder and lets later ones win.
-	name := fmt.Sprintf("events.out.tfevents.%d.%d", l.now().Unix(), step)
+	at := l.now()
+	name := fmt.Sprintf("events.out.tfevents.%010d.%09d", at.Unix(), at.Nanosecond())
 	if l.file, err = os.Create(filepath.Join(dir, name)); err != nil {
 		return nil, l.fail(err)
 	}

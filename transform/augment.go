@@ -229,7 +229,7 @@ func (a *Augment) set(key, value string) (err error) {
 		var e1, e2 error
 		a.RandOps, e1 = strconv.Atoi(n)
 		a.RandMagnitude, e2 = strconv.Atoi(m)
-		if e1 != nil || e2 != nil {
+		if e1 != nil || e2 != nil || a.RandOps == 0 || a.RandMagnitude == 0 {
 			return fmt.Errorf("give OPERATIONS:MAGNITUDE, as 2:9")
 		}
 	case "trivial":

@@ -50,7 +50,7 @@ func TestAugmentText(t *testing.T) {
 	for _, c := range []struct{ text, says string }{
 		{"incepton", `did you mean "inception"`}, {"", "no augmentation is named"}, {"flip=2", "not between 0 and 1"}, {"flip=x", "not a number"},
 		{"area=0.5", "LOW:HIGH"}, {"crop=tf,area=0:1", "range above 0"}, {"crop=tf,aspect=2:1", "range of ratios"}, {"crop=middle", "not one of"},
-		{"randaugment=2:40", "magnitude"}, {"randaugment=x", "OPERATIONS:MAGNITUDE"}, {"hue=0.6", "0.5"}, {"flip=0.5,flip=0.5", "twice"},
+		{"randaugment=2:40", "magnitude"}, {"randaugment=x", "OPERATIONS:MAGNITUDE"}, {"randaugment=2:0", "OPERATIONS:MAGNITUDE"}, {"hue=0.6", "0.5"}, {"flip=0.5,flip=0.5", "twice"},
 		{"flop=1", `did you mean "flip"`}, {"erase=NaN", "not a number"}, {"trivial=yes", "not one of"}, {"pad=1.5", "pixels"}, {"none,more", "key=value"},
 	} {
 		if _, err := ParseAugment(c.text); err == nil || !strings.Contains(err.Error(), c.says) {

@@ -97,17 +97,18 @@ func (a *app) runTrain(ctx context.Context, c *cobra.Command, t *trainFlags, arg
 		return a.print(t.Recipe.String() + "\n")
 	}
 	data := ""
+	var open dataset.Options
 	if t.resume != "" {
 		plan, err := train.ReadPlan(t.resume)
 		if err != nil {
 			return err
 		}
 		t.Dir, t.Resume, data = t.resume, true, plan.Data
+		open.Classes = plan.Classes // in the order of a list that may be gone
 	}
 	if len(args) > 0 {
 		data = args[0]
 	}
-	var open dataset.Options
 	if t.classList != "" {
 		list, err := dataset.ReadClasses(t.classList)
 		if err != nil {
@@ -138,17 +139,33 @@ func (a *app) runTrain(ctx context.Context, c *cobra.Command, t *trainFlags, arg
 		a.complain(fmt.Errorf("%w; continue with: %s", err, shellLine([]string{"", "train", "--resume", t.Dir})))
 		return errReported
 	}
+	var field *train.ConfigError
+	if errors.As(err, &field) && c.Flags().Lookup(flagOf(field.Field)) != nil {
+		return usagef("--%s %s", flagOf(field.Field), field.Problem)
+	}
 	if err != nil {
 		return err
 	}
 	return a.trained(res)
 }
 
+// flagOf is the flag of a field: layer-decay of LayerDecay.
+func flagOf(field string) string {
+	var b strings.Builder
+	for i, r := range field {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte('-')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToLower(b.String())
+}
+
 // settle makes the recipe of the flags and checks what can be checked early.
 func (t *trainFlags) settle(c *cobra.Command) error {
 	if t.resume != "" {
 		for _, name := range []string{"model", "from", "epochs", "time", "recipe", "out", "seed", "batch", "resolution", "rate", "augment", "freeze",
-			"layer-decay", "accumulate", "teacher", "balanced", "weighted", "no-head", "patience"} {
+			"layer-decay", "accumulate", "teacher", "teacher-weight", "teacher-temperature", "balanced", "weighted", "no-head", "patience", "class-list"} {
 			if c.Flags().Changed(name) {
 				return usagef("--%s: a run is resumed as it was planned; leave it out, or begin another run", name)
 			}
@@ -162,6 +179,9 @@ func (t *trainFlags) settle(c *cobra.Command) error {
 	}
 	if t.Epochs != 0 && t.Time != 0 {
 		return usagef("--epochs and --time: one follows from the other")
+	}
+	if t.Teacher == "" && (c.Flags().Changed("teacher-weight") || c.Flags().Changed("teacher-temperature")) {
+		return usagef("--teacher-weight and --teacher-temperature need --teacher")
 	}
 	if t.Model != "" && t.From != "" {
 		return usagef("--model and --from: weights bring their own network")

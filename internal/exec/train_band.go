@@ -71,10 +71,12 @@ func (b *bands) band(i int) (picture int, rows rowRange) {
 	return i / b.picture, rowRange{lo, min(lo+b.rows, b.total)}
 }
 
-// inputRows is the rows of inputs that some rows of outputs are made of.
+// inputRows is the rows of inputs that some rows of outputs are made of. Outputs
+// of nothing but padding have a row too, which they do not read: kernels want
+// inputs.
 func inputRows(s *kernel.ConvShape, out rowRange) rowRange {
-	lo := min(max(0, out.lo*s.StrideH-s.PadTop), s.H)
-	return rowRange{lo, max(lo, min(s.H, (out.hi-1)*s.StrideH-s.PadTop+(s.KH-1)*s.DilationH+1))}
+	lo := min(max(0, out.lo*s.StrideH-s.PadTop), s.H-1)
+	return rowRange{lo, max(lo+1, min(s.H, (out.hi-1)*s.StrideH-s.PadTop+(s.KH-1)*s.DilationH+1))}
 }
 
 // outputRows is the rows of outputs that some rows of inputs go into.

@@ -14,6 +14,8 @@ func FuzzConvGradients(f *testing.F) {
 	f.Add([]byte{1, 7, 7, 8, 8, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0}, uint64(1))
 	f.Add([]byte{2, 5, 9, 12, 12, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 12, 8}, uint64(2))
 	f.Add([]byte{1, 5, 9, 12, 9, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 3, 0}, uint64(4))
+	// A window of one tap: every other input has no gradient.
+	f.Add([]byte{2, 5, 7, 15, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 8}, uint64(9))
 	f.Fuzz(func(t *testing.T, b []byte, seed uint64) {
 		if len(b) < 17 {
 			return

@@ -170,7 +170,7 @@ func (v *vecISA) dwGradInputRow(a *ConvGradInput, dy []float32, h int, dx, w []f
 			j1 := min(taps, i+shift+1)
 			j0 := max(0, i+shift-a.OW+1)
 			end := i + 1
-			if j0 == 0 && j1 == taps {
+			if taps > 0 && j0 == 0 && j1 == taps {
 				end = max(end, min(outputs, a.OW-shift))
 			}
 			out := dx[(parity+2*i)*c:]

@@ -35,9 +35,6 @@ func NewWriter(w io.Writer, at time.Time) (*Writer, error) {
 	return e, e.record(msg)
 }
 
-// Resume goes on with a file that has its head already.
-func Resume(w io.Writer) *Writer { return &Writer{w: w} }
-
 // Scalars writes numbers that belong to one step.
 func (e *Writer) Scalars(at time.Time, step int64, values ...Scalar) error {
 	var summary []byte
