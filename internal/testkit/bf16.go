@@ -146,25 +146,8 @@ func checkBF16Conv(k *kernel.ConvKernel, plain *kernel.Conv, want, magnitude []f
 		return err
 	}
 	first := slices.Clone(a.Y)
-	if n := testing.AllocsPerRun(1, func() {
-		for task := range tasks {
-			k.Run(&a, task, scratch.Data)
-		}
-	}); n != 0 {
-		return fmt.Errorf("%v allocations", n)
-	}
-	if !sameBits(first, a.Y) {
-		return fmt.Errorf("another order of tasks gives other bits")
-	}
-	if k.Bind != nil {
-		bound, b := k.Bind(s), a
-		b.Y = NewGuarded(len(a.Y)).Data
-		for task := range tasks {
-			bound(&b, task, scratch.Data)
-		}
-		if !sameBits(first, b.Y) {
-			return fmt.Errorf("bound to its shape it gives other bits")
-		}
+	if err := checkRepeats(k, &a, scratch.Data); err != nil {
+		return err
 	}
 	if s.HasResidual {
 		over := a
