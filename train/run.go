@@ -363,13 +363,31 @@ func (r *run) one(ctx context.Context) error {
 		r.pace = took
 	}
 	r.pace += 0.1 * (took - r.pace)
-	if r.at.Step%10 == 0 {
-		if err := r.log.Steps(r.at.Step, loss, rate); err != nil {
-			return r.unsaved(err)
-		}
+	if err := r.logStep(loss, rate); err != nil {
+		return r.unsaved(err)
 	}
 	r.report(r.progress(rate))
 	return nil
+}
+
+// logStep records a step: every tenth for TensorBoard; in the log, as rerunning
+// a training is checked by them, each of the first 200 and every hundredth after.
+func (r *run) logStep(loss, rate float64) error {
+	n := r.at.Step
+	if n <= 200 || n%100 == 0 {
+		err := r.log.Event("step", struct {
+			Step int64   `json:"step"`
+			Loss float64 `json:"loss"`
+			Rate float64 `json:"rate"`
+		}{n, loss, rate})
+		if err != nil {
+			return err
+		}
+	}
+	if n%10 != 0 {
+		return nil
+	}
+	return r.log.Steps(n, loss, rate)
 }
 
 func (r *run) progress(rate float64) Progress {

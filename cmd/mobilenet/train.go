@@ -22,7 +22,7 @@ type trainFlags struct {
 	train.Config
 	recipe, resume, augment, classList string
 	print, weighted                    bool
-	threads                            int
+	threads, cache                     int
 }
 
 func (a *app) train() *cobra.Command {
@@ -82,6 +82,7 @@ saves; --resume RUN continues an interrupted or killed run to the same bits.`,
 	f.BoolVar(&t.NoHead, "no-head", false, "do not train the classifier alone first")
 	f.IntVar(&t.Patience, "patience", 0, "stop after so many epochs without improvement (default never)")
 	f.StringVar(&t.classList, "class-list", "", "text or JSON file of the classes in their order")
+	f.IntVar(&t.cache, "cache", 0, "MiB of memory for decoded pictures (default 512)")
 	registerRun(f, &t.threads, &t.Kernels)
 	return c
 }
@@ -163,6 +164,7 @@ func flagOf(field string) string {
 
 // settle makes the recipe of the flags and checks what can be checked early.
 func (t *trainFlags) settle(c *cobra.Command) error {
+	t.CacheBytes = int64(t.cache) << 20
 	if t.resume != "" {
 		for _, name := range []string{"model", "from", "epochs", "time", "recipe", "out", "seed", "batch", "resolution", "rate", "augment", "freeze",
 			"layer-decay", "accumulate", "teacher", "teacher-weight", "teacher-temperature", "balanced", "weighted", "no-head", "patience", "class-list"} {
