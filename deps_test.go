@@ -51,7 +51,8 @@ var rooms = map[string]string{
 	"eval":                        "internal/post",
 	"train":                       "dataset transform weights arch tensor eval internal/*",
 	".":                           "tensor arch weights transform internal/*",
-	"cmd/mobilenet":               ". tensor arch weights transform dataset train eval internal/*",
+	"builtin":                     ".",
+	"cmd/mobilenet":               ". builtin tensor arch weights transform dataset train eval internal/*",
 }
 
 // never holds imports that no rule above may allow: the directions that would

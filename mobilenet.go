@@ -9,6 +9,7 @@ package mobilenet
 
 import (
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -130,6 +131,17 @@ type Classifier struct {
 // Open reads a model from a safetensors, PyTorch, float TFLite or ONNX file.
 // The format is told by the content. Nil options are the default.
 func Open(path string, opt *Options) (*Classifier, error) {
+	return open(opt, func(o *engine.Options) (*engine.Model, error) { return engine.Open(path, o) })
+}
+
+// Read is Open for a model of size bytes that is not in a file of its own, as
+// one embedded in the program. The name is for messages; r is not used after
+// the return.
+func Read(name string, r io.ReaderAt, size int64, opt *Options) (*Classifier, error) {
+	return open(opt, func(o *engine.Options) (*engine.Model, error) { return engine.Read(name, r, size, o) })
+}
+
+func open(opt *Options, read func(*engine.Options) (*engine.Model, error)) (*Classifier, error) {
 	var o Options
 	if opt != nil {
 		o = *opt
@@ -139,7 +151,7 @@ func Open(path string, opt *Options) (*Classifier, error) {
 	default:
 		return nil, fmt.Errorf("unknown way of decoding %q: use draft, strict or tolerant", o.Decode)
 	}
-	m, err := engine.Open(path, &engine.Options{
+	m, err := read(&engine.Options{
 		Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels, Precision: string(o.Precision), Limits: engine.Limits(o.Limits),
 	})
 	if err != nil {
@@ -181,20 +193,22 @@ func (c *Classifier) Close() error {
 
 // Info describes an opened model.
 type Info struct {
-	Name          string   `json:"name"`
-	Dialect       string   `json:"dialect,omitempty"`
-	Spec          string   `json:"spec,omitempty"` // the network as a line of text
-	Format        string   `json:"format"`
-	Height        int      `json:"height"`
-	Width         int      `json:"width"`
-	Classes       int      `json:"classes"`
-	Background    bool     `json:"background"` // the network has a row for "none of them", which is no class
-	Probabilities bool     `json:"probabilities"`
-	Recipe        string   `json:"recipe"`         // the preprocessing, in the form Options.Preprocess takes
-	RecipeGuessed bool     `json:"recipe_guessed"` // the file does not say; the default rule was taken
-	License       string   `json:"license,omitempty"`
-	Source        string   `json:"source,omitempty"`
-	Notes         []string `json:"notes,omitempty"`
+	Name          string `json:"name"`
+	Dialect       string `json:"dialect,omitempty"`
+	Spec          string `json:"spec,omitempty"` // the network as a line of text
+	Format        string `json:"format"`
+	Height        int    `json:"height"`
+	Width         int    `json:"width"`
+	Classes       int    `json:"classes"`
+	Background    bool   `json:"background"` // the network has a row for "none of them", which is no class
+	Probabilities bool   `json:"probabilities"`
+	Recipe        string `json:"recipe"`         // the preprocessing, in the form Options.Preprocess takes
+	RecipeGuessed bool   `json:"recipe_guessed"` // the file does not say; the default rule was taken
+	License       string `json:"license,omitempty"`
+	Source        string `json:"source,omitempty"`
+	// Metrics are figures that the model's file gives, as top1: 0.71.
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+	Notes   []string           `json:"notes,omitempty"`
 }
 
 // Info tells what the model is and how it prepares pictures.
@@ -203,9 +217,14 @@ func (c *Classifier) Info() Info {
 	return Info{
 		Name: i.Name, Dialect: i.Dialect, Spec: i.Spec, Format: i.Format, Height: i.H, Width: i.W, Classes: i.Classes(),
 		Background: i.Background, Probabilities: i.Probabilities, Recipe: i.Recipe.String(), RecipeGuessed: i.RecipeGuessed,
-		License: i.License, Source: i.Source, Notes: i.Notes,
+		License: i.License, Source: i.Source, Metrics: i.Metrics, Notes: i.Notes,
 	}
 }
 
 // Labels lists the names of the classes, in their order; nil if unknown.
 func (c *Classifier) Labels() []string { return c.m.Info.Labels }
+
+// ClassIDs lists the names that the classes have in the data set the model was
+// trained on, as WordNet's n02123045, in the order of Labels; nil where they are
+// the labels or the model does not say.
+func (c *Classifier) ClassIDs() []string { return c.m.Info.ClassIDs }

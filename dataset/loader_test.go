@@ -297,3 +297,36 @@ func TestCachedEpochDecodesNothing(t *testing.T) {
 		t.Errorf("%v allocations in an epoch of 24 pictures", allocs)
 	}
 }
+
+// TestMixedWeights: a mixed sample weighs what its parts weigh.
+func TestMixedWeights(t *testing.T) {
+	all := items(t, 12)
+	w := []float32{1, 3, 10}
+	l, err := NewLoader(all, 3, &LoaderOptions{Batch: 12, Recipe: small, Shuffle: true, Seed: 4, ClassWeights: w, Smoothing: 0.1, Augment: transform.Augment{Mixup: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b, err := l.Next(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed := 0
+	for i := range b.N {
+		parts := make([]float64, 3)
+		want := 0.0
+		for c := range parts {
+			parts[c] = (float64(b.Targets[3*i+c]) - 0.1/3) / 0.9
+			want += parts[c] * float64(w[c])
+		}
+		if math.Abs(float64(b.Weights[i])-want) > 1e-4 {
+			t.Errorf("parts %.3f weigh %v, want %.4f", parts, b.Weights[i], want)
+		}
+		if slices.Max(parts) < 0.999 {
+			mixed++
+		}
+	}
+	if mixed == 0 {
+		t.Error("nothing was mixed")
+	}
+}

@@ -147,8 +147,27 @@ func (w *worker) do(j job) {
 		if err := w.mixer.Apply(s.X, l.o.Recipe.Width, l.o.Recipe.Height, s.Targets, l.classes, w.rng); err != nil {
 			s.fail(0, err)
 		}
+		if l.o.ClassWeights != nil {
+			l.weigh(s)
+		}
 	}
 	close(s.done)
+}
+
+// weigh gives mixed samples the weights of their classes in the parts that their targets,
+// smoothing aside, have of them.
+func (l *Loader) weigh(s *slot) {
+	share := 1 - l.o.Smoothing
+	if l.o.Augment.Mixup <= 0 && l.o.Augment.CutMix <= 0 || share <= 0 {
+		return
+	}
+	for i := range s.N {
+		sum := float32(0)
+		for c, t := range s.Targets[i*l.classes : (i+1)*l.classes] {
+			sum += l.o.ClassWeights[c] * (t - l.o.Smoothing/float32(l.classes))
+		}
+		s.Weights[i] = sum / share
+	}
 }
 
 // maxSubstitutes is how many pictures are tried in the place of one that cannot be read.

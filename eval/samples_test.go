@@ -47,7 +47,7 @@ func TestReadSamplesCSV(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		write(t, dir, map[string]string{"x.csv": c.text})
-		got, err := ReadSamples(filepath.Join(dir, "x.csv"), 3, labels)
+		got, err := ReadSamples(filepath.Join(dir, "x.csv"), &Classes{N: 3, Labels: labels})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -93,7 +93,7 @@ func TestReadSamplesFolders(t *testing.T) {
 		for _, f := range c.files {
 			write(t, dir, map[string]string{f: ""})
 		}
-		got, err := ReadSamples(dir, 3, labels)
+		got, err := ReadSamples(dir, &Classes{N: 3, Labels: labels})
 		s := describe(dir, got)
 		if err != nil {
 			s = err.Error()
@@ -102,7 +102,7 @@ func TestReadSamplesFolders(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, s, c.want)
 		}
 	}
-	if _, err := ReadSamples(filepath.Join(t.TempDir(), "none"), 3, nil); !os.IsNotExist(err) {
+	if _, err := ReadSamples(filepath.Join(t.TempDir(), "none"), &Classes{N: 3}); !os.IsNotExist(err) {
 		t.Errorf("a path that does not exist: %v", err)
 	}
 }
@@ -112,9 +112,8 @@ func FuzzReadCSV(f *testing.F) {
 	f.Add("a.png,cat\n\"b\",\"bee, worker\"\n")
 	f.Add("\ufeffclass,path\n1,\n")
 	f.Add("a\n,\n\"")
-	known := map[string]int{"cat": 2}
 	f.Fuzz(func(t *testing.T, text string) {
-		list, err := readCSV(strings.NewReader(text), "dir", 3, known)
+		list, err := readCSV(strings.NewReader(text), "dir", &Classes{N: 3, Labels: []string{"a", "b", "cat"}})
 		if err != nil {
 			return
 		}
@@ -127,4 +126,44 @@ func FuzzReadCSV(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestDataClasses: numbers of the data's own classes become the network's, and
+// pictures of classes that it does not know are left out.
+func TestDataClasses(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "labels.csv"), []byte("a.png,0\nb.png,1\nc.png,2\nd.png,n03\ne.png,3\nf.png,dog\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := &Classes{N: 2, Labels: []string{"cat", "bee"}, IDs: []string{"n03", "n01"}, Data: []string{"n01", "n02", "n03"}}
+	got, err := ReadSamples(dir, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []struct {
+		name  string
+		class int
+		bad   bool
+	}{{"a.png", 1, false}, {"c.png", 0, false}, {"d.png", 0, false}, {"e.png", 0, true}, {"f.png", 0, true}}
+	if len(got) != len(want) {
+		t.Fatalf("%d samples: %v", len(got), got)
+	}
+	for i, w := range want {
+		if g := got[i]; filepath.Base(g.Path) != w.name || g.Class != w.class || (g.Err != nil) != w.bad {
+			t.Errorf("sample %d is %v, want %v", i, g, w)
+		}
+	}
+	folders := t.TempDir()
+	for _, name := range []string{"n01", "n02", "n03"} {
+		if err := os.Mkdir(filepath.Join(folders, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folders, name, "x.png"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err = ReadSamples(folders, c)
+	if err != nil || len(got) != 2 || got[0].Class != 1 || got[1].Class != 0 {
+		t.Errorf("folders: %v, %v", got, err)
+	}
 }

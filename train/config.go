@@ -30,12 +30,15 @@ type Config struct {
 	// opened: its network is taken, with a new classifier for the data's
 	// classes. The classifier is kept where it has the same classes.
 	From string
+	// Named are weights in memory that From and Teacher may name in place of a
+	// file. A run that began with such weights is resumed with them.
+	Named map[string][]byte
 	// Recipe is how to train; the zero value leaves the choice to the plan.
 	Recipe Recipe
 	// Dir is the run's folder. It is made, and must not hold another run.
 	Dir string
 	// Resume continues the run in Dir by its stored plan; Data must be the same
-	// data, and of the other fields only Threads, Kernels, CacheBytes, Progress
+	// data, and of the other fields only Named, Threads, Kernels, CacheBytes, Progress
 	// and Command count.
 	Resume bool
 	// Seed of everything random. The same seed gives the same bits.

@@ -31,7 +31,7 @@ func draft(c *Config, from *engine.Model) (p *Plan, budget time.Duration, err er
 	d := c.Data
 	p = &Plan{
 		Schema: planSchema, Data: absolute(d.Root), DataHash: dataHash(d), Classes: d.Classes, Labels: d.Labels, Train: len(d.Train), Val: len(d.Val),
-		Model: c.Model, From: absolute(c.From), Teacher: absolute(c.Teacher), Recipe: c.Recipe, Seed: c.Seed,
+		Model: c.Model, From: c.absolute(c.From), Teacher: c.absolute(c.Teacher), Recipe: c.Recipe, Seed: c.Seed,
 		Freeze: c.Freeze, LayerDecay: c.LayerDecay, Accumulate: max(c.Accumulate, 1), Balanced: c.Balanced, Patience: c.Patience,
 	}
 	if d.DerivedVal {
@@ -45,7 +45,7 @@ func draft(c *Config, from *engine.Model) (p *Plan, budget time.Duration, err er
 		hash *string
 	}{{p.From, &p.FromHash}, {p.Teacher, &p.TeacherHash}} {
 		if f.path != "" {
-			if *f.hash, err = fileHash(f.path); err != nil {
+			if *f.hash, err = c.hash(f.path); err != nil {
 				return nil, 0, err
 			}
 		}
@@ -94,6 +94,15 @@ func draft(c *Config, from *engine.Model) (p *Plan, budget time.Duration, err er
 		return p, fineTuneTime, nil
 	}
 	return p, 0, p.settle()
+}
+
+// absolute is where weights will be found when the run is resumed from
+// another folder.
+func (c *Config) absolute(path string) string {
+	if _, ok := c.Named[path]; ok {
+		return path
+	}
+	return absolute(path)
 }
 
 func absolute(path string) string {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,9 @@ func child(args []string) error {
 // TestKill kills a training without warning at random moments, resumes it each
 // time, and compares its files with an unbroken one's.
 func TestKill(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a killed process's files stay open for a moment on Windows, and cannot be renamed over")
+	}
 	data := shapes(t, t.TempDir(), 10, 3)
 	base := t.TempDir()
 	whole, broken := filepath.Join(base, "whole"), filepath.Join(base, "broken")

@@ -128,7 +128,10 @@ func (n *network) finish(p *Plan) (err error) {
 	}
 	i.Recipe = p.Recipe.Augment.Validation(r).Resolved()
 	i.RecipeGuessed, i.Probabilities, i.Background = false, false, false
-	i.Labels = p.labels()
+	i.Labels, i.ClassIDs = p.labels(), nil
+	if len(p.Labels) == len(p.Classes) {
+		i.ClassIDs = p.Classes
+	}
 	i.Rows, i.H, i.W = len(p.Classes), p.Resolution, p.Resolution
 	i.Notes, i.Metrics, i.SHA256, i.Format = nil, nil, "", ""
 	if m := p.Recipe.BNMomentum; m > 0 {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/mobilenet-go/mobilenet/dataset"
+	"github.com/mobilenet-go/mobilenet/internal/engine"
 )
 
 // PlanFile is the name of the plan in a run's folder.
@@ -145,7 +147,12 @@ func dataHash(d *dataset.Dataset) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func fileHash(path string) (string, error) {
+// hash is the SHA-256 of weights: named ones, or a file's.
+func (c *Config) hash(path string) (string, error) {
+	if data, ok := c.Named[path]; ok {
+		sum := sha256.Sum256(data)
+		return hex.EncodeToString(sum[:]), nil
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -158,8 +165,18 @@ func fileHash(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// open opens weights: named ones, or a file's.
+func (c *Config) open(path string) (*engine.Model, error) {
+	opt := &engine.Options{Threads: 1, Kernels: c.Kernels}
+	if data, ok := c.Named[path]; ok {
+		return engine.Read(path, bytes.NewReader(data), int64(len(data)), opt)
+	}
+	return engine.Open(path, opt)
+}
+
 // check compares a stored plan with what is there now.
-func (p *Plan) check(d *dataset.Dataset) error {
+func (p *Plan) check(c *Config) error {
+	d := c.Data
 	if got := dataHash(d); got != p.DataHash {
 		return fmt.Errorf("train: the data is not what the run began with: it had %d training and %d validation pictures, now there are %d and %d",
 			p.Train, p.Val, len(d.Train), len(d.Val))
@@ -168,7 +185,7 @@ func (p *Plan) check(d *dataset.Dataset) error {
 		if f.path == "" {
 			continue
 		}
-		got, err := fileHash(f.path)
+		got, err := c.hash(f.path)
 		if err != nil {
 			return err
 		}

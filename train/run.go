@@ -105,7 +105,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		if path == "" {
 			return nil
 		}
-		from, err = engine.Open(path, &engine.Options{Threads: 1, Kernels: c.Kernels})
+		from, err = c.open(path)
 		return err
 	}
 	defer func() {
@@ -118,7 +118,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		if r.plan, err = ReadPlan(c.Dir); err != nil {
 			return err
 		}
-		if err := r.plan.check(c.Data); err != nil {
+		if err := r.plan.check(c); err != nil {
 			return err
 		}
 		if err := open(r.plan.From); err != nil {
@@ -131,12 +131,17 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		if r.plan, budget, err = draft(c, from); err != nil {
 			return err
 		}
-		if err := makeDir(c.Dir); err != nil {
-			return err
-		}
 	}
 	if err := r.build(from); err != nil {
 		return err
+	}
+	if _, err := r.net.frozen(r.plan.Freeze); err != nil {
+		return err
+	}
+	if !c.Resume {
+		if err := makeDir(c.Dir); err != nil {
+			return err
+		}
 	}
 	if budget > 0 {
 		if err := r.fitTime(ctx, budget, from); err != nil {
@@ -144,7 +149,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		}
 	}
 	if r.plan.Teacher != "" {
-		if r.teacher, err = newTeacher(r.plan, r.net.info.Recipe, r.pool, c.Kernels); err != nil {
+		if r.teacher, err = newTeacher(c, r.plan, r.net.info.Recipe, r.pool); err != nil {
 			return err
 		}
 	}

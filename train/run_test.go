@@ -298,3 +298,16 @@ func TestConfigErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestWrongFreeze: a name that is none leaves no folder behind.
+func TestWrongFreeze(t *testing.T) {
+	d := openShapes(t, shapes(t, t.TempDir(), 8, 2))
+	dir := filepath.Join(t.TempDir(), "run")
+	_, err := Run(context.Background(), &Config{Data: d, Model: tiny, Recipe: quick(1), Dir: dir, Freeze: []string{"blokcs.0"}})
+	if err == nil || !strings.Contains(err.Error(), "blokcs.0") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the folder: %v", err)
+	}
+}

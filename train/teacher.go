@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/mobilenet-go/mobilenet/dataset"
-	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/mobilenet-go/mobilenet/internal/exec"
 	"github.com/mobilenet-go/mobilenet/internal/post"
 	"github.com/mobilenet-go/mobilenet/transform"
@@ -27,8 +26,8 @@ type teacher struct {
 	row         []float32
 }
 
-func newTeacher(p *Plan, student transform.Recipe, pool *exec.Pool, kernels string) (*teacher, error) {
-	m, err := engine.Open(p.Teacher, &engine.Options{Threads: 1, Kernels: kernels})
+func newTeacher(conf *Config, p *Plan, student transform.Recipe, pool *exec.Pool) (*teacher, error) {
+	m, err := conf.open(p.Teacher)
 	if err != nil {
 		return nil, fmt.Errorf("train: Teacher: %w", err)
 	}
@@ -47,7 +46,7 @@ func newTeacher(p *Plan, student transform.Recipe, pool *exec.Pool, kernels stri
 	if err != nil {
 		return nil, fmt.Errorf("train: Teacher: %w", err)
 	}
-	if t.net, err = newInference(g, p.Recipe.Batch, p.Resolution, pool, kernels); err != nil {
+	if t.net, err = newInference(g, p.Recipe.Batch, p.Resolution, pool, conf.Kernels); err != nil {
 		return nil, fmt.Errorf("train: Teacher: %w", err)
 	}
 	// Both see the same bytes v: student a*v+b, teacher c*v+d.

@@ -76,7 +76,7 @@ they were pulled; --weights measures a file. Nothing is ever downloaded.`,
 				})
 			}
 			if weights != "" {
-				open = append(open, func() (*engine.Model, error) { return engine.Open(weights, opt) })
+				open = append(open, func() (*engine.Model, error) { return openModel(weights, opt) })
 			}
 			return a.measureAll(c, open, engine.MeasureOptions{Batch: batch, Resolution: n.Resolution, MinRuns: runs, MinTime: max(atLeast, 1), Profile: profile}, kernels, precision)
 		},

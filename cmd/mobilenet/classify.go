@@ -18,6 +18,7 @@ type classified struct {
 	Image       string                 `json:"image"`
 	Predictions []mobilenet.Prediction `json:"predictions"`
 	Recipe      string                 `json:"recipe"`
+	Model       string                 `json:"model"`     // the network's name; builtin for the built-in model
 	Precision   string                 `json:"precision"` // what the products were computed in
 	Timing      timing                 `json:"timing"`
 	// Coverage is the part of the picture that a damaged file held.
@@ -60,14 +61,18 @@ func (a *app) classify() *cobra.Command {
 	var dir string
 	var times bool
 	c := &cobra.Command{
-		Use:   "classify --weights FILE IMAGE...",
+		Use:   "classify IMAGE... [--weights FILE]",
 		Short: "Say what pictures show",
 		Long: `Say what pictures show: the likeliest classes of each, with their probabilities.
 
 An IMAGE is a file (JPEG, PNG, GIF, WebP, BMP, TIFF), a folder, a pattern as
 '*.jpg', or - for standard input. A picture that cannot be read is reported and
-does not stop the rest; the exit code is then 1.`,
-		Example: `  mobilenet classify --weights model.safetensors photo.jpg
+does not stop the rest; the exit code is then 1.
+
+Without --weights the model that comes with the program is used: it knows 200
+everyday classes.`,
+		Example: `  mobilenet classify photo.jpg
+  mobilenet classify --weights model.safetensors photo.jpg
   mobilenet classify --weights model.onnx --preprocess inception --json photos/
   curl -s https://example.org/cat.jpg | mobilenet classify --weights model.pth -`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -98,7 +103,7 @@ does not stop the rest; the exit code is then 1.`,
 			if len(features) > 0 {
 				return a.features(c.Context(), model, features, dir, args)
 			}
-			return a.classifyAll(c.Context(), model, args, times)
+			return a.classifyAll(c.Context(), model, m.modelName(model), args, times)
 		},
 	}
 	m.register(c, true, true)
@@ -120,7 +125,7 @@ func lastIndex(list []string, s string) int {
 	return -1
 }
 
-func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, args []string, times bool) error {
+func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, name string, args []string, times bool) error {
 	pics := a.pictures(args)
 	bars := a.progress(len(pics), "classifying")
 	defer bars.finish()
@@ -137,7 +142,7 @@ func (a *app) classifyAll(ctx context.Context, model *mobilenet.Classifier, args
 			err = a.failed(r.Name, r.Err)
 		case a.json:
 			var ok bool
-			ok, err = a.answer(classified{r.Name, r.Predictions, recipe, used, a.timing(model, r.Timing), held(r)}, failureOf(r.Name))
+			ok, err = a.answer(classified{r.Name, r.Predictions, recipe, name, used, a.timing(model, r.Timing), held(r)}, failureOf(r.Name))
 			bad = bad || !ok
 		default:
 			text := human(a.stdout, r)

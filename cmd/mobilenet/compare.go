@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -62,7 +63,7 @@ Exit code 1 means that they differ.`,
 				}
 				optB.Preprocess = preprocessB
 			}
-			first, err := engine.Open(args[0], opt)
+			first, err := openModel(args[0], opt)
 			if err != nil {
 				return err
 			}
@@ -103,7 +104,7 @@ Exit code 1 means that they differ.`,
 }
 
 func compareModels(ctx context.Context, first *engine.Model, path string, opt *engine.Options, pictures []*transform.Image, crop bool) (*engine.Comparison, error) {
-	second, err := engine.Open(path, opt)
+	second, err := openModel(path, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -117,10 +118,11 @@ func comparePictures(data string, limit int, m *engine.Model, r *engine.Recorded
 	if data == "" {
 		return engine.SamplePictures(min(limit, 8)), nil
 	}
-	samples, err := eval.ReadSamples(data, m.Info.Classes(), m.Info.Labels)
+	samples, done, err := readSamples(data, &eval.Classes{N: m.Info.Classes(), Labels: m.Info.Labels, IDs: m.Info.ClassIDs})
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	if r != nil {
 		if samples, err = matchRows(samples, r); err != nil {
 			return nil, err
@@ -135,7 +137,7 @@ func comparePictures(data string, limit int, m *engine.Model, r *engine.Recorded
 		if s.Err != nil {
 			return nil, s.Err
 		}
-		pic, err := readPicture(s.Path, m)
+		pic, err := readPicture(s, m)
 		if err != nil {
 			return nil, fileError(s.Path, err)
 		}
@@ -174,8 +176,12 @@ func matchRows(samples []eval.Sample, r *engine.Recorded) ([]eval.Sample, error)
 	return kept, nil
 }
 
-func readPicture(path string, m *engine.Model) (*transform.Image, error) {
-	f, err := os.Open(path)
+func readPicture(s eval.Sample, m *engine.Model) (*transform.Image, error) {
+	open := s.Open
+	if open == nil {
+		open = func() (io.ReadCloser, error) { return os.Open(s.Path) }
+	}
+	f, err := open()
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mobilenet-go/mobilenet/dataset"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
+	"github.com/mobilenet-go/mobilenet/internal/suggest"
+	"github.com/mobilenet-go/mobilenet/tensor"
 )
 
 // converted is the line of JSON of `mobilenet convert`.
@@ -36,7 +39,7 @@ const goldenTolerance = 1e-6
 
 func (a *app) convert() *cobra.Command {
 	var m modelFlags
-	var out, license, source string
+	var out, license, source, stored, ids string
 	var metrics []string
 	var force bool
 	c := &cobra.Command{
@@ -46,7 +49,8 @@ func (a *app) convert() *cobra.Command {
 dialect, the preprocessing, labels, figures, licence, source, and a picture with
 the scores it must give. The written file is opened again and has to give them.`,
 		Example: `  mobilenet convert mobilenet_v2.pth -o v2.safetensors --license BSD-3-Clause --metric top1=0.7188
-  mobilenet convert weights.pth -o mine.safetensors --model v1 --width 0.5 --names names.json`,
+  mobilenet convert weights.pth -o mine.safetensors --model v1 --width 0.5 --names names.json
+  mobilenet convert run-photos/best.safetensors -o small.safetensors --dtype float16`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("%d files to convert: name one", len(args))
@@ -61,6 +65,15 @@ the scores it must give. The written file is opened again and has to give them.`
 			if err != nil {
 				return err
 			}
+			store := engine.SaveOptions{License: license, Source: source, Metrics: figures}
+			if store.Store, err = storedType(stored); err != nil {
+				return err
+			}
+			if ids != "" {
+				if store.ClassIDs, err = dataset.ReadClasses(ids); err != nil {
+					return err
+				}
+			}
 			opt, err := m.engineOptions()
 			if err != nil {
 				return err
@@ -68,7 +81,7 @@ the scores it must give. The written file is opened again and has to give them.`
 			if _, err := os.Lstat(out); err == nil && !force {
 				return fmt.Errorf("%s exists: choose another name, or --force to replace it", out)
 			}
-			done, err := convert(c.Context(), args[0], out, opt, engine.SaveOptions{License: license, Source: source, Metrics: figures})
+			done, err := convert(c.Context(), args[0], out, opt, store)
 			if err != nil {
 				return err
 			}
@@ -87,6 +100,8 @@ the scores it must give. The written file is opened again and has to give them.`
 	f.StringVar(&license, "license", "", "licence of the weights, as an SPDX identifier")
 	f.StringVar(&source, "source", "", "where the weights come from, as a URL")
 	f.StringArrayVar(&metrics, "metric", nil, "a figure of the weights, as top1=0.7188; may be repeated")
+	f.StringVar(&stored, "dtype", "float32", "type that filters and matrices are stored as: float32, float16 or bfloat16")
+	f.StringVar(&ids, "class-ids", "", "text or JSON file of the classes' names in their data set, as WordNet's n02123045")
 	f.BoolVar(&force, "force", false, "replace an existing file")
 	return c
 }
@@ -99,6 +114,14 @@ func (m *modelFlags) engineOptions() (*engine.Options, error) {
 		return nil, err
 	}
 	return &engine.Options{Net: o.Net, Dialect: o.Dialect, Names: o.Names, Preprocess: o.Preprocess, Labels: o.Labels, Threads: o.Threads, Kernels: o.Kernels, Precision: string(o.Precision)}, nil
+}
+
+func storedType(name string) (tensor.DType, error) {
+	types := map[string]tensor.DType{"float32": tensor.F32, "float16": tensor.F16, "bfloat16": tensor.BF16, "f32": tensor.F32, "f16": tensor.F16, "fp16": tensor.F16, "bf16": tensor.BF16}
+	if t, ok := types[name]; ok {
+		return t, nil
+	}
+	return 0, usagef("--dtype %q%s: use float32, float16 or bfloat16", name, suggest.DidYouMean(name, []string{"float32", "float16", "bfloat16"}))
 }
 
 func parseMetrics(list []string) (map[string]float64, error) {
@@ -117,12 +140,12 @@ func parseMetrics(list []string) (map[string]float64, error) {
 // convert writes the model of one file to another, which appears only once it
 // has proven to give the same scores.
 func convert(ctx context.Context, in, out string, opt *engine.Options, save engine.SaveOptions) (*converted, error) {
-	m, err := engine.Open(in, opt)
+	m, err := openModel(in, opt)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	if m.Info.SHA256, err = fileSHA256(in); err != nil {
+	if m.Info.SHA256, err = modelSHA256(in); err != nil {
 		return nil, err
 	}
 	temp, err := os.MkdirTemp(filepath.Dir(out), ".mobilenet-convert-*")

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mobilenet-go/mobilenet"
+	"github.com/mobilenet-go/mobilenet/dataset"
 	"github.com/mobilenet-go/mobilenet/eval"
 	"github.com/mobilenet-go/mobilenet/internal/format/npy"
 	"github.com/mobilenet-go/mobilenet/tensor"
@@ -42,10 +43,10 @@ func (a *app) eval() *cobra.Command {
 
 func (a *app) evalClassify() *cobra.Command {
 	var m modelFlags
-	var data, logits string
+	var data, dataClasses, logits string
 	var crop bool
 	c := &cobra.Command{
-		Use:   "classify --weights FILE --data LABELS.csv|DIR",
+		Use:   "classify --data LABELS.csv|DIR|FILE.zip [--weights FILE]",
 		Short: "Measure how often a model names the right class",
 		Long: `Measure how often the right class is the best answer (top-1) and among the best
 five (top-5).
@@ -53,7 +54,12 @@ five (top-5).
 The data is a CSV file with rows of path and class, paths relative to the file,
 classes counted from 0 or by label, with or without a header; or a folder with
 such a labels.csv; or a folder with a folder of pictures for each class, named by the class's number or
-label, or as many folders as the network has classes, taken in order.
+label, or as many folders as the network has classes, taken in order. A zip file
+and a folder with parts (train, val) are read as mobilenet data check reads them;
+the validation part is measured, if there is one.
+
+Data that counts other classes than the model needs --data-classes: the pictures
+of classes that the model does not know are left out.
 
 A picture that cannot be read is reported, counts neither as right nor as wrong,
 and makes the exit code 1. --logits writes a row for every row of the data, in
@@ -72,10 +78,17 @@ its order: the network's raw output, all NaN where there is none.`,
 			}
 			defer model.Close()
 			a.note(model, m.weights, &m)
-			samples, err := eval.ReadSamples(data, model.Info().Classes, model.Labels())
+			classes := &eval.Classes{N: model.Info().Classes, Labels: model.Labels(), IDs: model.ClassIDs()}
+			if dataClasses != "" {
+				if classes.Data, err = dataset.ReadClasses(dataClasses); err != nil {
+					return err
+				}
+			}
+			samples, done, err := readSamples(data, classes)
 			if err != nil {
 				return err
 			}
+			defer done()
 			recipe := model.Info().Recipe
 			if crop {
 				if recipe, err = croppedRecipe(recipe); err != nil {
@@ -87,7 +100,8 @@ its order: the network's raw output, all NaN where there is none.`,
 	}
 	m.register(c, true, true)
 	registerPrecision(c.Flags(), &m.precision)
-	c.Flags().StringVar(&data, "data", "", "CSV file of path,class, or a folder")
+	c.Flags().StringVar(&data, "data", "", "CSV file of path,class, a folder, or a zip file; of a data set in parts the validation part")
+	c.Flags().StringVar(&dataClasses, "data-classes", "", "text or JSON file of the data's classes, by label or id, in the order of its numbers: those the model does not know are left out")
 	c.Flags().StringVar(&logits, "logits", "", "write the raw outputs to this NumPy file, float32 [rows, scores]")
 	c.Flags().BoolVar(&crop, "crop-input", false, "the pictures are crops of the input's size: neither resize nor crop them")
 	return c
@@ -194,6 +208,9 @@ func pictures(samples []eval.Sample) func(func(mobilenet.Picture) bool) {
 			p := mobilenet.Picture{Name: s.Path, Open: func() (io.ReadCloser, error) {
 				if s.Err != nil {
 					return nil, s.Err
+				}
+				if s.Open != nil {
+					return s.Open()
 				}
 				return file(s.Path).Open()
 			}}

@@ -30,7 +30,7 @@ outputs and operators. Nothing in the file is run.`,
 			if err != nil {
 				return err
 			}
-			s, err := engine.Inspect(args[0], opt)
+			s, err := inspectModel(args[0], opt)
 			if err != nil {
 				return err
 			}

@@ -90,8 +90,9 @@ func (a *app) root() *cobra.Command {
 		Short: "Classify pictures with the MobileNet family, in pure Go",
 		Long: `Classify pictures with MobileNet V1, V2, V3, MobileNetEdgeTPU and MnasNet from
 PyTorch, safetensors, TFLite and ONNX weights, with the answers of the framework
-the weights came from.`,
-		Example: `  mobilenet classify --weights model.safetensors photo.jpg
+the weights came from; or with the model that comes with the program.`,
+		Example: `  mobilenet classify photo.jpg
+  mobilenet classify --weights model.safetensors photo.jpg
   mobilenet classify --weights model.onnx --json holiday/ 'scans/*.png'
   mobilenet inspect model.pth
   mobilenet summary v3_large --width 0.75`,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mobilenet-go/mobilenet"
 	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/builtin"
 	"github.com/mobilenet-go/mobilenet/internal/cpu"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/mobilenet-go/mobilenet/internal/suggest"
@@ -65,6 +66,8 @@ type modelFlags struct {
 	model, weights, names, preprocess, labels string
 	threads                                   int
 	kernels, decode, precision                string
+	// assumed holds when no model was named and the built-in one was taken.
+	assumed bool
 }
 
 // register declares the flags. A verb that names the weights in an argument
@@ -74,7 +77,7 @@ func (m *modelFlags) register(c *cobra.Command, weightsFlag, runs bool) {
 	m.netFlags.register(f)
 	f.StringVar(&m.model, "model", "", "the network, for weights that do not say: a name as mobilenet_v2, or a spec line; or published weights from mobilenet ls")
 	if weightsFlag {
-		f.StringVar(&m.weights, "weights", "", "file with the weights: safetensors, PyTorch, Keras, TensorFlow, TFLite or ONNX")
+		f.StringVar(&m.weights, "weights", "", "file with the weights: safetensors, PyTorch, Keras, TensorFlow, TFLite or ONNX (default builtin, the model that comes with the program)")
 	}
 	f.StringVar(&m.names, "names", "", "JSON file with the names of the weights, if they are no published network's")
 	f.StringVar(&m.preprocess, "preprocess", "", "how pictures become input: a name or key=value,... (default the file's)")
@@ -157,14 +160,15 @@ func checkKernels(name string) error {
 	return usagef("unknown kernels %q%s: use one of %s", name, suggest.DidYouMean(name, cpu.Rungs()), strings.Join(cpu.Rungs(), ", "))
 }
 
-// need finds the weights: a file, or published ones that were pulled. Else it
-// says what to do.
+// need finds the weights: a file, published ones that were pulled, or, where
+// nothing is named, the built-in model. Else it says what to do.
 func (m *modelFlags) need() error {
 	if m.weights != "" {
 		return nil
 	}
 	if m.model == "" {
-		return usagef("no weights: give --weights FILE (safetensors, PyTorch, Keras, TensorFlow, TFLite or ONNX)")
+		m.weights, m.assumed = builtin.Name, true
+		return nil
 	}
 	net, err := m.net(m.model)
 	if err != nil {
@@ -192,6 +196,9 @@ func (m *modelFlags) open(change func(*mobilenet.Options)) (*mobilenet.Classifie
 	if change != nil {
 		change(opt)
 	}
+	if m.weights == builtin.Name {
+		return builtin.Open(opt)
+	}
 	c, err := mobilenet.Open(m.weights, opt)
 	if err == nil && c.Info().Format != weights.Safetensors.String() {
 		// Reading the other formats leaves a second copy of the file behind:
@@ -208,6 +215,7 @@ func (a *app) note(c *mobilenet.Classifier, file string, m *modelFlags) {
 	if a.json {
 		return
 	}
+	a.noteBuiltin(c, m)
 	info := c.Info()
 	for _, n := range info.Notes {
 		a.say("note: %s: %s", file, n)

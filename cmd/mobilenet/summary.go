@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/builtin"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
 )
 
@@ -62,6 +63,9 @@ Networks: ` + strings.Join(arch.Names(), ", ") + `.`,
 // gives its spec line.
 func (n *netFlags) account(what string) (s *arch.Summary, spec string, err error) {
 	_, statErr := os.Stat(what)
+	if what == builtin.Name {
+		statErr = nil
+	}
 	if _, _, err := arch.Lookup(what); err != nil && (statErr == nil || !isSpec(what)) && published(what) == nil {
 		if errors.Is(statErr, fs.ErrNotExist) {
 			if strings.ContainsAny(what, `./\`) {
@@ -72,7 +76,7 @@ func (n *netFlags) account(what string) (s *arch.Summary, spec string, err error
 		if n.Options != (arch.Options{}) {
 			return nil, "", usagef("%s is a file, which says itself what its network is: leave the flags out", what)
 		}
-		m, err := engine.Open(what, nil)
+		m, err := openModel(what, nil)
 		if err != nil {
 			return nil, "", err
 		}

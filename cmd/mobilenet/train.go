@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mobilenet-go/mobilenet/arch"
+	"github.com/mobilenet-go/mobilenet/builtin"
 	"github.com/mobilenet-go/mobilenet/dataset"
 	"github.com/mobilenet-go/mobilenet/train"
 	"github.com/mobilenet-go/mobilenet/transform"
@@ -41,7 +42,8 @@ resolution, the number of epochs.
 The run's folder gets best.safetensors and last.safetensors, which classify and
 eval open, results.csv, log.jsonl, TensorBoard's events and report.html. Ctrl-C
 saves; --resume RUN continues an interrupted or killed run to the same bits.`,
-		Example: `  mobilenet train photos/ --from mobilenet_v2.safetensors
+		Example: `  mobilenet train photos/ --from builtin
+  mobilenet train photos/ --from mobilenet_v2.safetensors
   mobilenet train photos.zip --model v3_small --time 30m
   mobilenet train --resume run-photos`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -59,7 +61,7 @@ saves; --resume RUN continues an interrupted or killed run to the same bits.`,
 	}
 	f := c.Flags()
 	f.StringVar(&t.Model, "model", "", "the network: a name or a spec line (default v3_small)")
-	f.StringVar(&t.From, "from", "", "weights to start from: safetensors, PyTorch, Keras, TFLite or ONNX")
+	f.StringVar(&t.From, "from", "", "weights to start from: builtin, or a file: safetensors, PyTorch, Keras, TFLite or ONNX")
 	f.Float64Var(&t.Epochs, "epochs", 0, "passes over the pictures (default the recipe's)")
 	f.DurationVar(&t.Time, "time", 0, "choose as many epochs as fit, as 5m or 1h30m")
 	f.StringVar(&t.recipe, "recipe", "", "how to train: "+strings.Join(train.RecipeNames(), ", ")+", or a JSON file")
@@ -123,6 +125,7 @@ func (a *app) runTrain(ctx context.Context, c *cobra.Command, t *trainFlags, arg
 	}
 	defer d.Close()
 	t.Data = d
+	t.Named = map[string][]byte{builtin.Name: builtin.Weights()}
 	if t.Dir == "" {
 		t.Dir = freeFolder("run-" + folderName(data))
 	}

@@ -119,7 +119,7 @@ labels.`,
 var hashInName = regexp.MustCompile(`-([0-9a-f]{8,64})\.[a-z]+$`)
 
 func verify(ctx context.Context, file, sum string, opt *engine.Options) (*verified, error) {
-	model, err := engine.Open(file, opt)
+	model, err := openModel(file, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func verify(ctx context.Context, file, sum string, opt *engine.Options) (*verifi
 		Recipe: i.Recipe.String(), RecipeGuessed: i.RecipeGuessed, Labels: i.Labels[:min(3, len(i.Labels))], LabelCount: len(i.Labels),
 		License: i.License, Source: i.Source, Metrics: i.Metrics, Notes: i.Notes,
 	}
-	if v.SHA256, err = fileSHA256(file); err != nil {
+	if v.SHA256, err = modelSHA256(file); err != nil {
 		return nil, err
 	}
 	if match := hashInName.FindStringSubmatch(filepath.Base(file)); sum == "" && match != nil {

@@ -29,11 +29,13 @@ import (
 //	mobilenet.probabilities   "true" if the network ends in a softmax
 //	mobilenet.preprocess      the recipe as text
 //	mobilenet.labels          JSON list of the classes' names
+//	mobilenet.class_ids       JSON list of their names in the data set
 //	mobilenet.metrics         JSON object of figures
 //	mobilenet.license, mobilenet.source, mobilenet.source_format,
 //	mobilenet.source_sha256
 //
-// The tensors are the network's variables under their canonical names, and
+// The tensors are the network's variables under their canonical names, some of
+// them perhaps in half precision, and
 // golden.input [H,W,3] in bytes with golden.output, the scores that the
 // network gave for it when the file was written.
 const (
@@ -92,12 +94,22 @@ func readOwn(set *weights.Set, opt *Options) (*Model, error) {
 	i.Probabilities = meta("probabilities") == "true"
 	i.RecipeGuessed = said == "" && opt.Preprocess == ""
 	i.License, i.Source = meta("license"), meta("source")
+	if text := meta("class_ids"); text != "" {
+		if err := json.Unmarshal([]byte(text), &i.ClassIDs); err != nil {
+			return nil, fmt.Errorf("%s: class ids: %w", path, err)
+		}
+		if len(i.ClassIDs) != i.Classes() {
+			return nil, fmt.Errorf("%s: %d class ids for %d classes", path, len(i.ClassIDs), i.Classes())
+		}
+	}
 	if text := meta("metrics"); text != "" {
 		if err := json.Unmarshal([]byte(text), &i.Metrics); err != nil {
 			return nil, fmt.Errorf("%s: metrics: %w", path, err)
 		}
 	}
-	if in, out := set.Get(goldenInput), set.Get(goldenOutput); in != nil && out != nil {
+	// At another size than the file's its golden values say nothing.
+	resized := opt.Preprocess != "" && meta("input") != fmt.Sprintf("%dx%d", i.H, i.W)
+	if in, out := set.Get(goldenInput), set.Get(goldenOutput); in != nil && out != nil && !resized {
 		if in.DType != tensor.U8 || !in.Shape.Equal(tensor.Shape{i.H, i.W, 3}) || out.DType != tensor.F32 || out.Len() != i.Rows {
 			return nil, fmt.Errorf("%s: golden input %v %v and output %v %v do not fit the network", path, in.DType, in.Shape, out.DType, out.Shape)
 		}
@@ -156,6 +168,12 @@ func readGraph(set *weights.Set, opt *Options) (*Model, error) {
 type SaveOptions struct {
 	License, Source string
 	Metrics         map[string]float64
+	// ClassIDs replace the model's.
+	ClassIDs []string
+	// Store is the type that filters and matrices are stored as: tensor.F16 or
+	// tensor.BF16 halve the file; the zero value stores float32. Biases and batch
+	// norms, which are few and sensitive, stay float32.
+	Store tensor.DType
 	// NoGolden leaves the golden input and output out.
 	NoGolden bool
 }
@@ -171,6 +189,17 @@ func (m *Model) Save(ctx context.Context, path string, opt SaveOptions) error {
 
 // Set is the content of the file that Save writes.
 func (m *Model) Set(ctx context.Context, opt SaveOptions) (*weights.Set, error) {
+	if opt.Store == tensor.Invalid {
+		opt.Store = tensor.F32
+	}
+	if opt.Store != tensor.F32 {
+		rounded, err := m.rounded(opt.Store)
+		if err != nil {
+			return nil, err
+		}
+		defer rounded.Close()
+		m = rounded
+	}
 	i := &m.Info
 	g, err := m.Graph()
 	if err != nil {
@@ -194,6 +223,18 @@ func (m *Model) Set(ctx context.Context, opt SaveOptions) (*weights.Set, error) 
 	}
 	if len(i.Labels) > 0 {
 		if err := marshalInto(meta, "labels", i.Labels); err != nil {
+			return nil, err
+		}
+	}
+	ids := opt.ClassIDs
+	if ids == nil {
+		ids = i.ClassIDs
+	}
+	if len(ids) > 0 {
+		if len(ids) != i.Classes() {
+			return nil, fmt.Errorf("%s: %d class ids for %d classes", i.Path, len(ids), i.Classes())
+		}
+		if err := marshalInto(meta, "class_ids", ids); err != nil {
 			return nil, err
 		}
 	}
@@ -222,7 +263,15 @@ func (m *Model) Set(ctx context.Context, opt SaveOptions) (*weights.Set, error) 
 		if n.Value == nil {
 			continue
 		}
-		if err := set.Add(tensor.FromFloat32(n.Name, n.Value.Shape, n.Value.Data)); err != nil {
+		stored := tensor.F32
+		if halved(n.Value.Shape) {
+			stored = opt.Store
+		}
+		t, err := tensor.FromFloat32As(n.Name, stored, n.Value.Shape, n.Value.Data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", i.Path, err)
+		}
+		if err := set.Add(t); err != nil {
 			return nil, err
 		}
 	}

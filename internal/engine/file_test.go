@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/tensor"
 	"github.com/mobilenet-go/mobilenet/transform"
 	"github.com/mobilenet-go/mobilenet/weights"
 )
@@ -303,5 +305,84 @@ func TestDamagedScores(t *testing.T) {
 	defer m.Close()
 	if err := Finite("x", []float32{1, float32(math.Inf(1))}); err == nil || !strings.HasPrefix(err.Error(), "x: ") {
 		t.Errorf("an infinite score gives %v", err)
+	}
+}
+
+// TestSaveHalf: filters in half precision halve the file, the golden output is
+// that of the rounded weights, vectors and class ids are as they were.
+func TestSaveHalf(t *testing.T) {
+	ctx := context.Background()
+	m := tiny(t, &Options{Labels: []string{"a", "b", "c"}})
+	dir := t.TempDir()
+	sizes := map[tensor.DType]int64{}
+	for _, dt := range []tensor.DType{tensor.F32, tensor.F16, tensor.BF16} {
+		path := filepath.Join(dir, dt.String()+".safetensors")
+		if err := m.Save(ctx, path, SaveOptions{Store: dt, ClassIDs: []string{"n01", "n02", "n03"}, NoGolden: true}); err != nil {
+			t.Fatal(err)
+		}
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes[dt] = st.Size()
+		if err := m.Save(ctx, path, SaveOptions{Store: dt, ClassIDs: []string{"n01", "n02", "n03"}}); err != nil {
+			t.Fatal(err)
+		}
+		back, err := Open(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer back.Close()
+		if !slices.Equal(back.Info.ClassIDs, []string{"n01", "n02", "n03"}) || !slices.Equal(back.Info.Labels, []string{"a", "b", "c"}) {
+			t.Errorf("%v: ids %v, labels %v", dt, back.Info.ClassIDs, back.Info.Labels)
+		}
+		if d, err := back.CheckGolden(ctx); err != nil || d != 0 {
+			t.Errorf("%v: golden distance %g, %v", dt, d, err)
+		}
+		g0, _ := m.Graph()
+		g1, err := back.Graph()
+		if err != nil {
+			t.Fatal(err)
+		}
+		worst := 0.0
+		for _, id := range g0.Variables() {
+			a := g0.Node(id)
+			other, _ := g1.Lookup(a.Name)
+			b := g1.Node(other)
+			for i, v := range a.Value.Data {
+				d := math.Abs(float64(v - b.Value.Data[i]))
+				if !halved(a.Value.Shape) && d != 0 {
+					t.Fatalf("%v: %s changed", dt, a.Name)
+				}
+				worst = max(worst, d/max(math.Abs(float64(v)), 1e-3))
+			}
+		}
+		if limit := map[tensor.DType]float64{tensor.F32: 0, tensor.F16: 1.0 / 2048, tensor.BF16: 1.0 / 256}[dt]; worst > limit || dt != tensor.F32 && worst == 0 {
+			t.Errorf("%v: weights moved by %g", dt, worst)
+		}
+	}
+	if h := float64(sizes[tensor.F16]) / float64(sizes[tensor.F32]); h > 0.75 || sizes[tensor.BF16] > sizes[tensor.F16]+64 {
+		t.Errorf("sizes %v", sizes)
+	}
+	if err := m.Save(ctx, filepath.Join(dir, "x"), SaveOptions{ClassIDs: []string{"n01"}}); err == nil {
+		t.Error("one class id for three classes was accepted")
+	}
+}
+
+// TestOwnAtAnotherSize: a file opens at a size that --preprocess asks for, its
+// golden values, which are of another, left aside.
+func TestOwnAtAnotherSize(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	if err := tiny(t, nil).Save(ctx, path, SaveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(path, &Options{Preprocess: "resize=64,crop=64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.CheckGolden(ctx); m.Info.H != 64 || !errors.Is(err, ErrNoGolden) {
+		t.Errorf("%d pixels, golden values: %v", m.Info.H, err)
 	}
 }

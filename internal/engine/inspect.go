@@ -92,9 +92,6 @@ const someLabels = 5
 // is about the file itself; a well-formed file that cannot be run has a
 // Problem.
 func Inspect(path string, opt *Options) (*Inspection, error) {
-	if opt == nil {
-		opt = &Options{}
-	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -107,18 +104,28 @@ func Inspect(path string, opt *Options) (*Inspection, error) {
 	if !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
-	format := weights.Sniff(f, st.Size())
-	s := &Inspection{File: path, Format: format.String(), Bytes: st.Size(), Tensors: []InspectedTensor{}}
+	return InspectReader(path, f, st.Size(), opt)
+}
+
+// InspectReader is Inspect for a model that is open already. The name is for
+// messages.
+func InspectReader(path string, f io.ReaderAt, size int64, opt *Options) (*Inspection, error) {
+	if opt == nil {
+		opt = &Options{}
+	}
+	format := weights.Sniff(f, size)
+	s := &Inspection{File: path, Format: format.String(), Bytes: size, Tensors: []InspectedTensor{}}
 	var m *Model
+	var err error
 	ownFile := false
 	switch format {
 	case weights.TFLite, weights.ONNX:
 		if err := s.graph(path, format, f, opt); err != nil {
 			return nil, err
 		}
-		m, err = Read(path, f, st.Size(), opt)
+		m, err = Read(path, f, size, opt)
 	default:
-		set, readErr := weights.Read(path, f, st.Size(), &weights.Options{Limits: opt.Limits.weights()})
+		set, readErr := weights.Read(path, f, size, &weights.Options{Limits: opt.Limits.weights()})
 		if readErr != nil {
 			return nil, withFormats(readErr)
 		}
@@ -140,7 +147,7 @@ func Inspect(path string, opt *Options) (*Inspection, error) {
 		m.Close()
 	}
 	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(f, 0, st.Size())); err != nil {
+	if _, err := io.Copy(h, io.NewSectionReader(f, 0, size)); err != nil {
 		return nil, err
 	}
 	s.SHA256 = hex.EncodeToString(h.Sum(nil))

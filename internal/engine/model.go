@@ -33,6 +33,9 @@ type Info struct {
 	// the default rule was taken.
 	RecipeGuessed bool
 	Labels        []string // one a class, without the background; may be empty
+	// ClassIDs are the classes' names in the data set, as WordNet's n02123045,
+	// in the order of Labels; empty where they are the labels or unknown.
+	ClassIDs []string
 
 	Path, Format, SHA256   string
 	Source, License        string

@@ -1,11 +1,12 @@
-// Command gen makes the tiny model and the pictures of the README's first
-// command, which stand in until a model is built in:
+// Command gen makes the tiny model and the pictures that tests use, and those
+// of the README's first command:
 //
 //	go run ./testdata/gen
 //
-// The weights are generated, not trained, and the pictures are drawn, so the
-// model's answers mean nothing. They show that the whole way works, and they
-// never change.
+// The tiny model's weights are generated, not trained, so its answers mean
+// nothing: they show that the whole way works, and they never change. The
+// pictures are painted; those in everyday show things that the built-in model
+// knows.
 package main
 
 import (
@@ -41,6 +42,9 @@ func main() {
 		log.Fatal(err)
 	}
 	if err := pictures(); err != nil {
+		log.Fatal(err)
+	}
+	if err := scenes(); err != nil {
 		log.Fatal(err)
 	}
 }
