@@ -68,3 +68,23 @@ func BenchmarkNormTrain(b *testing.B) {
 		benchTrain(b, name+"input", kernel.BatchNormGradInputKernels(), kernel.BatchNormGradInput{Rows: rows, C: c, Act: act, X: x, DY: dy, Gamma: gamma, Beta: beta, Stats: stats, Sums: sums, DX: y}, rows*c, "Gelem/s")
 	}
 }
+
+// BenchmarkUpdate measures the steps of optimizers on a weight that the caches
+// hold.
+func BenchmarkUpdate(b *testing.B) {
+	const n = 1 << 16
+	x := [5][]float32{}
+	for i := range x {
+		x[i] = testkit.Noise(n, uint64(i))
+		for j := range x[i] {
+			x[i][j] += 1.5
+		}
+	}
+	for _, u := range []struct {
+		name string
+		fn   ref.UpdateKind
+	}{{"velocity", ref.UpdateVelocity}, {"nesterov", ref.UpdateNesterov}, {"mean", ref.UpdateMean}, {"meansquare", ref.UpdateMeanSquare}, {"rmsmomentum", ref.UpdateRMSMomentum}, {"adam", ref.UpdateAdam}} {
+		benchTrain(b, u.name, kernel.UpdateKernels(), kernel.Update{Len: n, Fn: u.fn, A: 0.9, B: 0.99, Decay: 1e-5, Rate: 0.5, Epsilon: 1e-3,
+			S: x[0], P: x[1], Q: x[2], R: x[3], U: []float32{0.1}, V: []float32{3}, Y: x[4]}, n, "Gelem/s")
+	}
+}

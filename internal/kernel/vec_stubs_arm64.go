@@ -69,6 +69,107 @@ type elemArgs struct {
 	pad     float32
 }
 
+// normArgs are the arguments of a batch norm's routine; strides are in bytes. The routines move x, dy and y.
+type normArgs struct {
+	x        *float32 // first row of inputs
+	dy       *float32 // first row of gradients
+	y        *float32 // first row of results
+	a        *float32 // factor of each channel
+	b        *float32 // addend of each channel
+	p        *float32 // mean of each channel
+	q        *float32 // see the routines
+	r        *float32 // see the routines
+	s0       *float32 // sums of each channel
+	s1       *float32 // second sums of each channel
+	xStride  int      // between rows of inputs
+	dyStride int      // between rows of gradients
+	yStride  int      // between rows of results
+	rows     int
+	channels int
+	mode     int     // of the activation
+	lo       float32 // least result (clip)
+	hi       float32 // greatest result (clip)
+	scale    float32 // factor (hard swish)
+	pad      float32
+}
+
+// outerArgs are the arguments of an outer product's routine; strides are in bytes.
+type outerArgs struct {
+	u         *float32 // first number that is broadcast, of the first pixel
+	v         *float32 // first number of the vectors, of the first pixel
+	sums      *float32 // [us][vs]
+	uStride   int      // between pixels of u
+	vStride   int      // between pixels of v
+	sumStride int      // between rows of sums
+	pixels    int      // at least one
+	us        int      // numbers of u
+	vs        int      // numbers of v, at most two vectors; whole vectors without AVX-512
+}
+
+// tapsArgs are the arguments of a window's routine; strides are in bytes.
+type tapsArgs struct {
+	x0       *float32 // first input of each row of the window, of the first output
+	x1       *float32
+	x2       *float32
+	w0       *float32 // weights of the first tap of each row
+	w1       *float32
+	w2       *float32
+	y        *float32 // first output
+	xStep    int      // between the inputs of two outputs, and of two columns of the window
+	wStep    int      // between the weights of two columns
+	yStep    int      // between outputs
+	n        int      // outputs, at least one
+	rows     int      // of the window, one to three
+	cols     int      // of the window, one to three
+	channels int
+}
+
+// gradTapsArgs are the arguments of a depthwise weight's gradient; strides are in bytes.
+type gradTapsArgs struct {
+	x         *float32 // input of the first tap and the first output
+	dy        *float32 // gradient of the first output
+	sums      *float32 // of the first tap
+	xRow      int      // between the inputs of two rows of outputs
+	xCol      int      // between the inputs of two outputs
+	tap       int      // between the inputs of two taps
+	dyRow     int      // between rows of gradients
+	dyCol     int      // between gradients
+	sumStride int      // between the sums of two taps
+	rows      int      // of outputs, at least one
+	cols      int      // of outputs, at least one
+	taps      int      // one to five
+	channels  int
+}
+
+// linearArgs are the arguments of a sum of scaled arrays.
+type linearArgs struct {
+	x   *float32
+	b   *float32
+	c   *float32 // nil for none
+	y   *float32 // may be one of the others
+	n   int      // elements, a multiple of a vector's
+	p   float32  // factor of x
+	q   float32  // factor of b
+	r   float32  // factor of c
+	pad float32
+}
+
+// updateArgs are the arguments of an optimizer's step; see ref.Update.
+type updateArgs struct {
+	s       *float32 // the state
+	p       *float32
+	q       *float32
+	d       *float32 // what decays; nil for none
+	y       *float32 // may be one of the others
+	n       int      // elements, a multiple of a vector's
+	keep    float32  // factor of what is kept
+	rate    float32  // factor of what is new
+	decay   float32  // factor of d
+	epsilon float32
+	first   float32 // factor of p
+	second  float32 // factor of q
+}
+
 // gemmNEON computes a panel of outputs for some rows.
 //
 //go:noescape
@@ -123,3 +224,33 @@ func mapAddNEON(a *elemArgs)
 //
 //go:noescape
 func mapMulNEON(a *elemArgs)
+
+// mapSubNEON: see the elementwise routines of the generator.
+//
+//go:noescape
+func mapSubNEON(a *elemArgs)
+
+// meanSquareNEON computes keep*s + rate*g*g with g = p + decay*d.
+//
+//go:noescape
+func meanSquareNEON(a *updateArgs)
+
+// rmsMomentumNEON computes keep*s + rate*g/sqrt(q + epsilon) with g = p + decay*d.
+//
+//go:noescape
+func rmsMomentumNEON(a *updateArgs)
+
+// adamStepNEON computes s - rate*(decay*d + first*p/(sqrt(second*q) + epsilon)).
+//
+//go:noescape
+func adamStepNEON(a *updateArgs)
+
+// nesterovStepNEON computes s - rate*(q + decay*d + keep*p).
+//
+//go:noescape
+func nesterovStepNEON(a *updateArgs)
+
+// linearNEON computes p*x + (q*b + r*c).
+//
+//go:noescape
+func linearNEON(a *linearArgs)

@@ -12,4 +12,5 @@ func vecBatchNormGradInputKernels() []Kernel[BatchNormGradInput] { return nil }
 func vecGradWeightKernels() []Kernel[ConvGradWeight]             { return nil }
 func vecGradInputKernels() []Kernel[ConvGradInput]               { return nil }
 func vecUpdateKernels() []Kernel[Update]                         { return nil }
+func vecRootKernels() []Kernel[Update]                           { return nil }
 func vecSumToKernels() []Kernel[SumTo]                           { return nil }

@@ -22,7 +22,7 @@ func functionsNEON() []function {
 	for _, k := range elemKinds {
 		all = append(all, function{k + "NEON", elemBlock.name, k + "NEON: see the elementwise routines of the generator."})
 	}
-	return all
+	return append(all, trainNEON()...)
 }
 
 // beginNEON opens a routine that takes a block, whose address R0 then holds.
@@ -86,6 +86,7 @@ func (a *asm) op(name string, d, n, m int) {
 var neonOps2 = map[string]uint32{
 	"fcvtns": 0x4e21a800, // to the nearest integer
 	"scvtf":  0x4e21d800, // from an integer
+	"fsqrt":  0x6ea1f800,
 }
 
 // op2 is d = op n.
