@@ -1,6 +1,10 @@
 package kernel
 
-import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+import (
+	"slices"
+
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+)
 
 // The argument blocks of training in float32.
 type (
@@ -220,7 +224,7 @@ func RandomKernels() []Kernel[Random] {
 
 // UpdateKernels lists the steps of optimizers.
 func UpdateKernels() []Kernel[Update] {
-	return append(append(vecUpdateKernels(), vecRootKernels()...),
+	return append(slices.Concat(vecUpdateKernels(), vecRootKernels(), vecNesterovKernels()),
 		goKernel("updateF32Go", 2e-6, func(a *Update) int { return ceilDiv(a.Len, chunkElems) }, noScratch[Update], runUpdate),
 		refKernel("updateF32Ref", 2e-6, ref.Update[float32]),
 	)

@@ -250,6 +250,41 @@ func adamStepNEON(a *updateArgs)
 //go:noescape
 func nesterovStepNEON(a *updateArgs)
 
+// normStatsNEON adds x-a and its square to the sums.
+//
+//go:noescape
+func normStatsNEON(a *normArgs)
+
+// normApplyNEON computes act((x-p)*a + b).
+//
+//go:noescape
+func normApplyNEON(a *normArgs)
+
+// normGradSumsNEON adds g and g*(x-p) to the sums, with g = dy*act'((x-p)*a + b).
+//
+//go:noescape
+func normGradSumsNEON(a *normArgs)
+
+// normGradInputNEON computes a*g + (x-p)*q + r, with g = dy*act'((x-p)*a + b).
+//
+//go:noescape
+func normGradInputNEON(a *normArgs)
+
+// outerNEON adds the outer products of some pixels to sums.
+//
+//go:noescape
+func outerNEON(a *outerArgs)
+
+// dwTapsNEON computes outputs from small windows, channel by channel.
+//
+//go:noescape
+func dwTapsNEON(a *tapsArgs)
+
+// dwGradTapsNEON adds to the sums of some taps.
+//
+//go:noescape
+func dwGradTapsNEON(a *gradTapsArgs)
+
 // linearNEON computes p*x + (q*b + r*c).
 //
 //go:noescape

@@ -1,8 +1,8 @@
-//go:build !amd64 || purego
+//go:build !(amd64 || arm64) || purego
 
 package kernel
 
-// The vector kernels of training are amd64's: elsewhere the portable ones do the
+// There are no vector kernels of training for this build: the portable ones do the
 // work.
 
 func vecStatsKernels() []Kernel[ChannelStats]                    { return nil }

@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernel
 
@@ -14,20 +14,23 @@ import (
 
 func vecRootKernels() (out []Kernel[Update]) {
 	for _, v := range vecISAs {
-		out = append(out, Kernel[Update]{
-			Name: "updateF32Root" + v.suffix, Impl: v.impl, Available: v.available, MaxError: 2e-6,
-			Accepts: func(a *Update) bool {
-				switch a.Fn {
-				case ref.UpdateMeanSquare, ref.UpdateRMSMomentum, ref.UpdateAdam, ref.UpdateAccumulate:
-					return true
-				}
-				return false
-			},
-			Tasks: func(a *Update) int { return ceilDiv(a.Len, chunkElems) }, ScratchLen: noScratch[Update],
-			Run: v.runRoot,
-		})
+		out = append(out, v.rootKernel("updateF32Root", func(a *Update) bool {
+			switch a.Fn {
+			case ref.UpdateMeanSquare, ref.UpdateRMSMomentum, ref.UpdateAdam, ref.UpdateAccumulate:
+				return true
+			}
+			return false
+		}))
 	}
 	return out
+}
+
+func (v *vecISA) rootKernel(name string, accepts func(*Update) bool) Kernel[Update] {
+	return Kernel[Update]{
+		Name: name + v.suffix, Impl: v.impl, Available: v.available, Accepts: accepts,
+		Tasks: func(a *Update) int { return ceilDiv(a.Len, chunkElems) }, ScratchLen: noScratch[Update],
+		Run: v.runRoot, MaxError: 2e-6,
+	}
 }
 
 func (v *vecISA) runRoot(a *Update, task int, _ []float32) {
@@ -42,6 +45,8 @@ func (v *vecISA) runRoot(a *Update, task int, _ []float32) {
 		args.rate, decayed = float32(1-a.A), a.Q
 	case ref.UpdateRMSMomentum:
 		decayed = a.R
+	case ref.UpdateNesterov:
+		decayed = a.S
 	case ref.UpdateAdam:
 		t := float64(a.V[0])
 		args.first, args.second = float32(1/(1-math.Pow(a.A, t))), float32(1/(1-math.Pow(a.B, t)))
@@ -86,6 +91,8 @@ func (v *vecISA) root(a *Update, args *updateArgs) {
 		v.rmsMomentum(args)
 	case ref.UpdateAdam:
 		v.adamStep(args)
+	case ref.UpdateNesterov:
+		v.nesterovStep(args)
 	case ref.UpdateAccumulate:
 		v.linear(&linearArgs{x: args.s, b: args.p, y: args.y, n: args.n, p: a.U[0], q: 1})
 	}

@@ -5,5 +5,12 @@ func trainNEON() (all []function) {
 	for _, k := range append(updateKinds, nesterovStep) {
 		all = append(all, function{k.name + "NEON", updateBlock.name, k.name + "NEON " + k.doc})
 	}
-	return append(all, function{"linearNEON", linearBlock.name, "linearNEON computes p*x + (q*b + r*c)."})
+	for _, k := range normKinds {
+		all = append(all, function{k.name + "NEON", normBlock.name, k.name + "NEON " + k.doc})
+	}
+	return append(all,
+		function{"outerNEON", outerBlock.name, "outerNEON adds the outer products of some pixels to sums."},
+		function{"dwTapsNEON", tapsBlock.name, "dwTapsNEON computes outputs from small windows, channel by channel."},
+		function{"dwGradTapsNEON", gradTapsBlock.name, "dwGradTapsNEON adds to the sums of some taps."},
+		function{"linearNEON", linearBlock.name, "linearNEON computes p*x + (q*b + r*c)."})
 }

@@ -1,0 +1,29 @@
+//go:build arm64 && !purego
+
+package kernel
+
+import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+
+// The routines of training, called by name as those of vec_arm64.go.
+
+func (v *vecISA) normStats(a *normArgs)      { normStatsNEON(a) }
+func (v *vecISA) normApply(a *normArgs)      { normApplyNEON(a) }
+func (v *vecISA) normGradSums(a *normArgs)   { normGradSumsNEON(a) }
+func (v *vecISA) normGradInput(a *normArgs)  { normGradInputNEON(a) }
+func (v *vecISA) outer(a *outerArgs)         { outerNEON(a) }
+func (v *vecISA) dwTaps(a *tapsArgs)         { dwTapsNEON(a) }
+func (v *vecISA) dwGradTaps(a *gradTapsArgs) { dwGradTapsNEON(a) }
+func (v *vecISA) linear(a *linearArgs)       { linearNEON(a) }
+func (v *vecISA) meanSquare(a *updateArgs)   { meanSquareNEON(a) }
+func (v *vecISA) rmsMomentum(a *updateArgs)  { rmsMomentumNEON(a) }
+func (v *vecISA) adamStep(a *updateArgs)     { adamStepNEON(a) }
+
+// vecNesterovKernels lists the step of SGD with Nesterov's momentum.
+func vecNesterovKernels() (out []Kernel[Update]) {
+	for _, v := range vecISAs {
+		out = append(out, v.rootKernel("updateF32Nesterov", func(a *Update) bool { return a.Fn == ref.UpdateNesterov }))
+	}
+	return out
+}
+
+func (v *vecISA) nesterovStep(a *updateArgs) { nesterovStepNEON(a) }
