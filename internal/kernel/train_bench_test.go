@@ -61,11 +61,12 @@ func BenchmarkNormTrain(b *testing.B) {
 		stats[c+i] = 1
 	}
 	benchTrain(b, "stats", kernel.ChannelStatsKernels(), kernel.ChannelStats{Rows: rows, C: c, X: x, Y: sums}, rows*c, "Gelem/s")
-	for _, act := range []kernel.Act{relu6, {Kind: ref.HSwish, A: 1. / 6}} {
+	for _, act := range []kernel.Act{relu6, {Kind: ref.HSwish, A: 1. / 6}, {Kind: ref.Swish}} {
 		name := fmt.Sprint("act=", act.Kind, "/")
 		benchTrain(b, name+"apply", kernel.BatchNormTrainKernels(), kernel.BatchNormTrain{Rows: rows, C: c, Act: act, X: x, Gamma: gamma, Beta: beta, Stats: stats, Y: y}, rows*c, "Gelem/s")
 		benchTrain(b, name+"sums", kernel.BatchNormGradSumsKernels(), kernel.BatchNormGradSums{Rows: rows, C: c, Act: act, X: x, DY: dy, Gamma: gamma, Beta: beta, Stats: stats, Y: sums}, rows*c, "Gelem/s")
 		benchTrain(b, name+"input", kernel.BatchNormGradInputKernels(), kernel.BatchNormGradInput{Rows: rows, C: c, Act: act, X: x, DY: dy, Gamma: gamma, Beta: beta, Stats: stats, Sums: sums, DX: y}, rows*c, "Gelem/s")
+		benchTrain(b, name+"slope", kernel.ActivationGradKernels(), kernel.ActivationGrad{Len: rows * c, Act: act, X: x, DY: dy, DX: y}, rows*c, "Gelem/s")
 	}
 }
 

@@ -370,6 +370,16 @@ func normGradInputAVX2(a *normArgs)
 //go:noescape
 func linearAVX2(a *linearArgs)
 
+// mapSlopeAVX512 computes b*act'(x) of n elements.
+//
+//go:noescape
+func mapSlopeAVX512(a *elemArgs)
+
+// mapSlopeAVX2 computes b*act'(x) of n elements.
+//
+//go:noescape
+func mapSlopeAVX2(a *elemArgs)
+
 // meanSquareAVX512 computes keep*s + rate*g*g with g = p + decay*d.
 //
 //go:noescape

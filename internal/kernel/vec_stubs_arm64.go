@@ -270,6 +270,11 @@ func normGradSumsNEON(a *normArgs)
 //go:noescape
 func normGradInputNEON(a *normArgs)
 
+// mapSlopeNEON computes b*act'(x) of n elements.
+//
+//go:noescape
+func mapSlopeNEON(a *elemArgs)
+
 // outerNEON adds the outer products of some pixels to sums.
 //
 //go:noescape

@@ -14,6 +14,7 @@ func (v *vecISA) outer(a *outerArgs)         { outerNEON(a) }
 func (v *vecISA) dwTaps(a *tapsArgs)         { dwTapsNEON(a) }
 func (v *vecISA) dwGradTaps(a *gradTapsArgs) { dwGradTapsNEON(a) }
 func (v *vecISA) linear(a *linearArgs)       { linearNEON(a) }
+func (v *vecISA) mapSlope(a *elemArgs)       { mapSlopeNEON(a) }
 func (v *vecISA) meanSquare(a *updateArgs)   { meanSquareNEON(a) }
 func (v *vecISA) rmsMomentum(a *updateArgs)  { rmsMomentumNEON(a) }
 func (v *vecISA) adamStep(a *updateArgs)     { adamStepNEON(a) }

@@ -12,5 +12,9 @@ func vecBatchNormGradInputKernels() []Kernel[BatchNormGradInput] { return nil }
 func vecGradWeightKernels() []Kernel[ConvGradWeight]             { return nil }
 func vecGradInputKernels() []Kernel[ConvGradInput]               { return nil }
 func vecUpdateKernels() []Kernel[Update]                         { return nil }
+func vecActivationGradKernels() []Kernel[ActivationGrad]         { return nil }
+func vecPassNormKernels() []Kernel[BatchNormTrain]               { return nil }
+func vecPassGradSumsKernels() []Kernel[BatchNormGradSums]        { return nil }
+func vecPassGradInputKernels() []Kernel[BatchNormGradInput]      { return nil }
 func vecRootKernels() []Kernel[Update]                           { return nil }
 func vecSumToKernels() []Kernel[SumTo]                           { return nil }

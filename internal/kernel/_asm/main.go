@@ -39,7 +39,7 @@ func files() map[string]string {
 		"gemm_arm64.s": gemmNEON, "dw_arm64.s": dwNEON, "elem_arm64.s": elemNEON,
 		"bf16_amd64.s": halfFile, "bf16dw_amd64.s": halfDWFile, "amx_amd64.s": amxFile,
 		"train_norm_amd64.s": normFile, "train_gemm_amd64.s": outerFile, "train_dw_amd64.s": trainDWFile,
-		"train_update_amd64.s": updateFile,
+		"train_update_amd64.s": updateFile, "train_slope_amd64.s": slopeFile, "train_slope_arm64.s": slopeNEON,
 		"train_update_arm64.s": updateNEON, "train_norm_arm64.s": normNEON, "train_gemm_arm64.s": outerNEON, "train_dw_arm64.s": trainDWNEON,
 	} {
 		a := &asm{}

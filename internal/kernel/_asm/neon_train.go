@@ -9,6 +9,7 @@ func trainNEON() (all []function) {
 		all = append(all, function{k.name + "NEON", normBlock.name, k.name + "NEON " + k.doc})
 	}
 	return append(all,
+		function{"mapSlopeNEON", elemBlock.name, "mapSlopeNEON computes b*act'(x) of n elements."},
 		function{"outerNEON", outerBlock.name, "outerNEON adds the outer products of some pixels to sums."},
 		function{"dwTapsNEON", tapsBlock.name, "dwTapsNEON computes outputs from small windows, channel by channel."},
 		function{"dwGradTapsNEON", gradTapsBlock.name, "dwGradTapsNEON adds to the sums of some taps."},

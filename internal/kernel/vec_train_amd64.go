@@ -2,6 +2,14 @@
 
 package kernel
 
+func (v *vecISA) mapSlope(a *elemArgs) {
+	if v.lanes == 16 {
+		mapSlopeAVX512(a)
+	} else {
+		mapSlopeAVX2(a)
+	}
+}
+
 func (v *vecISA) meanSquare(a *updateArgs) {
 	if v.lanes == 16 {
 		meanSquareAVX512(a)
