@@ -62,35 +62,35 @@ tile3:
 	MOVD R2, R5
 	MOVD 48(R0), R6
 pixel5:
-	FLDPQ 0(R5), (F24, F25)
-	FLDPQ 32(R5), (F26, F27)
 	FMOVQ (R4), F28
 	FMOVD 16(R4), F29
 	ADD R8, R4
+	FLDPQ 0(R5), (F24, F25)
+	FLDPQ 32(R5), (F26, F27)
 	ADD R9, R5
 	WORD $0x4f9c1300 // fmla v0.4s, v24.4s, v28.s[0]
-	WORD $0x4f9c1321 // fmla v1.4s, v25.4s, v28.s[0]
-	WORD $0x4f9c1342 // fmla v2.4s, v26.4s, v28.s[0]
-	WORD $0x4f9c1363 // fmla v3.4s, v27.4s, v28.s[0]
 	WORD $0x4fbc1304 // fmla v4.4s, v24.4s, v28.s[1]
-	WORD $0x4fbc1325 // fmla v5.4s, v25.4s, v28.s[1]
-	WORD $0x4fbc1346 // fmla v6.4s, v26.4s, v28.s[1]
-	WORD $0x4fbc1367 // fmla v7.4s, v27.4s, v28.s[1]
 	WORD $0x4f9c1b08 // fmla v8.4s, v24.4s, v28.s[2]
-	WORD $0x4f9c1b29 // fmla v9.4s, v25.4s, v28.s[2]
-	WORD $0x4f9c1b4a // fmla v10.4s, v26.4s, v28.s[2]
-	WORD $0x4f9c1b6b // fmla v11.4s, v27.4s, v28.s[2]
 	WORD $0x4fbc1b0c // fmla v12.4s, v24.4s, v28.s[3]
-	WORD $0x4fbc1b2d // fmla v13.4s, v25.4s, v28.s[3]
-	WORD $0x4fbc1b4e // fmla v14.4s, v26.4s, v28.s[3]
-	WORD $0x4fbc1b6f // fmla v15.4s, v27.4s, v28.s[3]
 	WORD $0x4f9d1310 // fmla v16.4s, v24.4s, v29.s[0]
-	WORD $0x4f9d1331 // fmla v17.4s, v25.4s, v29.s[0]
-	WORD $0x4f9d1352 // fmla v18.4s, v26.4s, v29.s[0]
-	WORD $0x4f9d1373 // fmla v19.4s, v27.4s, v29.s[0]
 	WORD $0x4fbd1314 // fmla v20.4s, v24.4s, v29.s[1]
+	WORD $0x4f9c1321 // fmla v1.4s, v25.4s, v28.s[0]
+	WORD $0x4fbc1325 // fmla v5.4s, v25.4s, v28.s[1]
+	WORD $0x4f9c1b29 // fmla v9.4s, v25.4s, v28.s[2]
+	WORD $0x4fbc1b2d // fmla v13.4s, v25.4s, v28.s[3]
+	WORD $0x4f9d1331 // fmla v17.4s, v25.4s, v29.s[0]
 	WORD $0x4fbd1335 // fmla v21.4s, v25.4s, v29.s[1]
+	WORD $0x4f9c1342 // fmla v2.4s, v26.4s, v28.s[0]
+	WORD $0x4fbc1346 // fmla v6.4s, v26.4s, v28.s[1]
+	WORD $0x4f9c1b4a // fmla v10.4s, v26.4s, v28.s[2]
+	WORD $0x4fbc1b4e // fmla v14.4s, v26.4s, v28.s[3]
+	WORD $0x4f9d1352 // fmla v18.4s, v26.4s, v29.s[0]
 	WORD $0x4fbd1356 // fmla v22.4s, v26.4s, v29.s[1]
+	WORD $0x4f9c1363 // fmla v3.4s, v27.4s, v28.s[0]
+	WORD $0x4fbc1367 // fmla v7.4s, v27.4s, v28.s[1]
+	WORD $0x4f9c1b6b // fmla v11.4s, v27.4s, v28.s[2]
+	WORD $0x4fbc1b6f // fmla v15.4s, v27.4s, v28.s[3]
+	WORD $0x4f9d1373 // fmla v19.4s, v27.4s, v29.s[0]
 	WORD $0x4fbd1377 // fmla v23.4s, v27.4s, v29.s[1]
 	SUBS $1, R6
 	BNE pixel5
@@ -184,26 +184,26 @@ tile6:
 	MOVD R2, R5
 	MOVD 48(R0), R6
 pixel8:
-	FLDPQ 0(R5), (F16, F17)
-	FLDPQ 32(R5), (F18, F19)
 	FMOVQ (R4), F20
 	ADD R8, R4
+	FLDPQ 0(R5), (F16, F17)
+	FLDPQ 32(R5), (F18, F19)
 	ADD R9, R5
 	WORD $0x4f941200 // fmla v0.4s, v16.4s, v20.s[0]
-	WORD $0x4f941221 // fmla v1.4s, v17.4s, v20.s[0]
-	WORD $0x4f941242 // fmla v2.4s, v18.4s, v20.s[0]
-	WORD $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 	WORD $0x4fb41204 // fmla v4.4s, v16.4s, v20.s[1]
-	WORD $0x4fb41225 // fmla v5.4s, v17.4s, v20.s[1]
-	WORD $0x4fb41246 // fmla v6.4s, v18.4s, v20.s[1]
-	WORD $0x4fb41267 // fmla v7.4s, v19.4s, v20.s[1]
 	WORD $0x4f941a08 // fmla v8.4s, v16.4s, v20.s[2]
-	WORD $0x4f941a29 // fmla v9.4s, v17.4s, v20.s[2]
-	WORD $0x4f941a4a // fmla v10.4s, v18.4s, v20.s[2]
-	WORD $0x4f941a6b // fmla v11.4s, v19.4s, v20.s[2]
 	WORD $0x4fb41a0c // fmla v12.4s, v16.4s, v20.s[3]
+	WORD $0x4f941221 // fmla v1.4s, v17.4s, v20.s[0]
+	WORD $0x4fb41225 // fmla v5.4s, v17.4s, v20.s[1]
+	WORD $0x4f941a29 // fmla v9.4s, v17.4s, v20.s[2]
 	WORD $0x4fb41a2d // fmla v13.4s, v17.4s, v20.s[3]
+	WORD $0x4f941242 // fmla v2.4s, v18.4s, v20.s[0]
+	WORD $0x4fb41246 // fmla v6.4s, v18.4s, v20.s[1]
+	WORD $0x4f941a4a // fmla v10.4s, v18.4s, v20.s[2]
 	WORD $0x4fb41a4e // fmla v14.4s, v18.4s, v20.s[3]
+	WORD $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
+	WORD $0x4fb41267 // fmla v7.4s, v19.4s, v20.s[1]
+	WORD $0x4f941a6b // fmla v11.4s, v19.4s, v20.s[2]
 	WORD $0x4fb41a6f // fmla v15.4s, v19.4s, v20.s[3]
 	SUBS $1, R6
 	BNE pixel8
@@ -267,18 +267,18 @@ tile9:
 	MOVD R2, R5
 	MOVD 48(R0), R6
 pixel11:
-	FLDPQ 0(R5), (F8, F9)
-	FLDPQ 32(R5), (F10, F11)
 	FMOVD (R4), F12
 	ADD R8, R4
+	FLDPQ 0(R5), (F8, F9)
+	FLDPQ 32(R5), (F10, F11)
 	ADD R9, R5
 	WORD $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
-	WORD $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
-	WORD $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
-	WORD $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 	WORD $0x4fac1104 // fmla v4.4s, v8.4s, v12.s[1]
+	WORD $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
 	WORD $0x4fac1125 // fmla v5.4s, v9.4s, v12.s[1]
+	WORD $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
 	WORD $0x4fac1146 // fmla v6.4s, v10.4s, v12.s[1]
+	WORD $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 	WORD $0x4fac1167 // fmla v7.4s, v11.4s, v12.s[1]
 	SUBS $1, R6
 	BNE pixel11
@@ -318,10 +318,10 @@ tile12:
 	MOVD R2, R5
 	MOVD 48(R0), R6
 pixel14:
-	FLDPQ 0(R5), (F4, F5)
-	FLDPQ 32(R5), (F6, F7)
 	FMOVS (R4), F8
 	ADD R8, R4
+	FLDPQ 0(R5), (F4, F5)
+	FLDPQ 32(R5), (F6, F7)
 	ADD R9, R5
 	WORD $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
 	WORD $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
@@ -384,25 +384,25 @@ tile15:
 	MOVD R2, R5
 	MOVD 48(R0), R6
 pixel17:
-	FLDPQ 0(R5), (F16, F17)
 	FLDPQ (R4), (F18, F19)
 	ADD R8, R4
+	FLDPQ 0(R5), (F16, F17)
 	ADD R9, R5
 	WORD $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
 	WORD $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
-	WORD $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
 	WORD $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
-	WORD $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
 	WORD $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
-	WORD $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
 	WORD $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
 	WORD $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
-	WORD $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
 	WORD $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
-	WORD $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
 	WORD $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
+	WORD $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
+	WORD $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
+	WORD $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
+	WORD $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
+	WORD $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
+	WORD $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
+	WORD $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
 	WORD $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
 	SUBS $1, R6
 	BNE pixel17
@@ -474,17 +474,17 @@ tile18:
 	MOVD R2, R5
 	MOVD 48(R0), R6
 pixel20:
-	FLDPQ 0(R5), (F8, F9)
 	FMOVQ (R4), F10
 	ADD R8, R4
+	FLDPQ 0(R5), (F8, F9)
 	ADD R9, R5
 	WORD $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
-	WORD $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 	WORD $0x4faa1102 // fmla v2.4s, v8.4s, v10.s[1]
-	WORD $0x4faa1123 // fmla v3.4s, v9.4s, v10.s[1]
 	WORD $0x4f8a1904 // fmla v4.4s, v8.4s, v10.s[2]
-	WORD $0x4f8a1925 // fmla v5.4s, v9.4s, v10.s[2]
 	WORD $0x4faa1906 // fmla v6.4s, v8.4s, v10.s[3]
+	WORD $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+	WORD $0x4faa1123 // fmla v3.4s, v9.4s, v10.s[1]
+	WORD $0x4f8a1925 // fmla v5.4s, v9.4s, v10.s[2]
 	WORD $0x4faa1927 // fmla v7.4s, v9.4s, v10.s[3]
 	SUBS $1, R6
 	BNE pixel20
@@ -528,13 +528,13 @@ tile21:
 	MOVD R2, R5
 	MOVD 48(R0), R6
 pixel23:
-	FLDPQ 0(R5), (F4, F5)
 	FMOVD (R4), F6
 	ADD R8, R4
+	FLDPQ 0(R5), (F4, F5)
 	ADD R9, R5
 	WORD $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	WORD $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 	WORD $0x4fa61082 // fmla v2.4s, v4.4s, v6.s[1]
+	WORD $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 	WORD $0x4fa610a3 // fmla v3.4s, v5.4s, v6.s[1]
 	SUBS $1, R6
 	BNE pixel23
@@ -564,9 +564,9 @@ tile24:
 	MOVD R2, R5
 	MOVD 48(R0), R6
 pixel26:
-	FLDPQ 0(R5), (F2, F3)
 	FMOVS (R4), F4
 	ADD R8, R4
+	FLDPQ 0(R5), (F2, F3)
 	ADD R9, R5
 	WORD $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
 	WORD $0x4f841061 // fmla v1.4s, v3.4s, v4.s[0]

@@ -59,8 +59,10 @@ channels3:
 	WORD $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
 	WORD $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	FSTPQ.P (F0, F1), 32(R19)
-	FSTPQ.P (F2, F3), 32(R20)
+	FSTPQ (F0, F1), (R19)
+	ADD $32, R19
+	FSTPQ (F2, F3), (R20)
+	ADD $32, R20
 	B channels3
 next4:
 	ADD $8, R21
@@ -86,8 +88,10 @@ channels5:
 	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	FMOVQ.P F0, 16(R19)
-	FMOVQ.P F2, 16(R20)
+	FMOVQ F0, (R19)
+	ADD $16, R19
+	FMOVQ F2, (R20)
+	ADD $16, R20
 	B next6behind
 next6:
 	ADD $4, R21
@@ -114,8 +118,10 @@ channels7:
 	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	FMOVS.P F0, 4(R19)
-	FMOVS.P F2, 4(R20)
+	FMOVS F0, (R19)
+	ADD $4, R19
+	FMOVS F2, (R20)
+	ADD $4, R20
 	B channels7
 next8:
 	ADD $1, R21
@@ -148,8 +154,10 @@ channels11:
 	VFMLA V7.S4, V7.S4, V3.S4
 	WORD $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	FSTPQ.P (F0, F1), 32(R19)
-	FSTPQ.P (F2, F3), 32(R20)
+	FSTPQ (F0, F1), (R19)
+	ADD $32, R19
+	FSTPQ (F2, F3), (R20)
+	ADD $32, R20
 	B channels11
 next12:
 	ADD $8, R21
@@ -163,8 +171,10 @@ channels13:
 	WORD $0x4ea4d4c6 // fsub v6.4s, v6.4s, v4.4s
 	VFMLA V6.S4, V6.S4, V2.S4
 	WORD $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	FMOVQ.P F0, 16(R19)
-	FMOVQ.P F2, 16(R20)
+	FMOVQ F0, (R19)
+	ADD $16, R19
+	FMOVQ F2, (R20)
+	ADD $16, R20
 	B next14behind
 next14:
 	ADD $4, R21
@@ -179,8 +189,10 @@ channels15:
 	WORD $0x4ea4d4c6 // fsub v6.4s, v6.4s, v4.4s
 	VFMLA V6.S4, V6.S4, V2.S4
 	WORD $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	FMOVS.P F0, 4(R19)
-	FMOVS.P F2, 4(R20)
+	FMOVS F0, (R19)
+	ADD $4, R19
+	FMOVS F2, (R20)
+	ADD $4, R20
 	B channels15
 next16:
 	ADD $1, R21
@@ -829,8 +841,10 @@ channels67:
 	WORD $0x4e33d5ef // fadd v15.4s, v15.4s, v19.4s
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	FSTPQ.P (F0, F1), 32(R19)
-	FSTPQ.P (F2, F3), 32(R20)
+	FSTPQ (F0, F1), (R19)
+	ADD $32, R19
+	FSTPQ (F2, F3), (R20)
+	ADD $32, R20
 	B channels67
 next68:
 	ADD $8, R21
@@ -862,8 +876,10 @@ channels69:
 	WORD $0x4e34d652 // fadd v18.4s, v18.4s, v20.4s
 	WORD $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVQ.P F0, 16(R19)
-	FMOVQ.P F2, 16(R20)
+	FMOVQ F0, (R19)
+	ADD $16, R19
+	FMOVQ F2, (R20)
+	ADD $16, R20
 	B next70behind
 next70:
 	ADD $4, R21
@@ -896,8 +912,10 @@ channels71:
 	WORD $0x4e34d652 // fadd v18.4s, v18.4s, v20.4s
 	WORD $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVS.P F0, 4(R19)
-	FMOVS.P F2, 4(R20)
+	FMOVS F0, (R19)
+	ADD $4, R19
+	FMOVS F2, (R20)
+	ADD $4, R20
 	B channels71
 next72:
 	ADD $1, R21
@@ -937,8 +955,10 @@ channels75:
 	VFMLA V15.S4, V7.S4, V3.S4
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	FSTPQ.P (F0, F1), 32(R19)
-	FSTPQ.P (F2, F3), 32(R20)
+	FSTPQ (F0, F1), (R19)
+	ADD $32, R19
+	FSTPQ (F2, F3), (R20)
+	ADD $32, R20
 	B channels75
 next76:
 	ADD $8, R21
@@ -955,8 +975,10 @@ channels77:
 	FMOVQ (R20), F2
 	VFMLA V14.S4, V6.S4, V2.S4
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVQ.P F0, 16(R19)
-	FMOVQ.P F2, 16(R20)
+	FMOVQ F0, (R19)
+	ADD $16, R19
+	FMOVQ F2, (R20)
+	ADD $16, R20
 	B next78behind
 next78:
 	ADD $4, R21
@@ -974,8 +996,10 @@ channels79:
 	FMOVS (R20), F2
 	VFMLA V14.S4, V6.S4, V2.S4
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVS.P F0, 4(R19)
-	FMOVS.P F2, 4(R20)
+	FMOVS F0, (R19)
+	ADD $4, R19
+	FMOVS F2, (R20)
+	ADD $4, R20
 	B channels79
 next80:
 	ADD $1, R21
@@ -1100,8 +1124,10 @@ channels83:
 	WORD $0x4e33d5ef // fadd v15.4s, v15.4s, v19.4s
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	FSTPQ.P (F0, F1), 32(R19)
-	FSTPQ.P (F2, F3), 32(R20)
+	FSTPQ (F0, F1), (R19)
+	ADD $32, R19
+	FSTPQ (F2, F3), (R20)
+	ADD $32, R20
 	B channels83
 next84:
 	ADD $8, R21
@@ -1157,8 +1183,10 @@ channels85:
 	WORD $0x4e34d652 // fadd v18.4s, v18.4s, v20.4s
 	WORD $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVQ.P F0, 16(R19)
-	FMOVQ.P F2, 16(R20)
+	FMOVQ F0, (R19)
+	ADD $16, R19
+	FMOVQ F2, (R20)
+	ADD $16, R20
 	B next86behind
 next86:
 	ADD $4, R21
@@ -1215,8 +1243,10 @@ channels87:
 	WORD $0x4e34d652 // fadd v18.4s, v18.4s, v20.4s
 	WORD $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVS.P F0, 4(R19)
-	FMOVS.P F2, 4(R20)
+	FMOVS F0, (R19)
+	ADD $4, R19
+	FMOVS F2, (R20)
+	ADD $4, R20
 	B channels87
 next88:
 	ADD $1, R21
@@ -1268,8 +1298,10 @@ channels91:
 	VFMLA V15.S4, V7.S4, V3.S4
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	FSTPQ.P (F0, F1), 32(R19)
-	FSTPQ.P (F2, F3), 32(R20)
+	FSTPQ (F0, F1), (R19)
+	ADD $32, R19
+	FSTPQ (F2, F3), (R20)
+	ADD $32, R20
 	B channels91
 next92:
 	ADD $8, R21
@@ -1292,8 +1324,10 @@ channels93:
 	FMOVQ (R20), F2
 	VFMLA V14.S4, V6.S4, V2.S4
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVQ.P F0, 16(R19)
-	FMOVQ.P F2, 16(R20)
+	FMOVQ F0, (R19)
+	ADD $16, R19
+	FMOVQ F2, (R20)
+	ADD $16, R20
 	B next94behind
 next94:
 	ADD $4, R21
@@ -1317,8 +1351,10 @@ channels95:
 	FMOVS (R20), F2
 	VFMLA V14.S4, V6.S4, V2.S4
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVS.P F0, 4(R19)
-	FMOVS.P F2, 4(R20)
+	FMOVS F0, (R19)
+	ADD $4, R19
+	FMOVS F2, (R20)
+	ADD $4, R20
 	B channels95
 next96:
 	ADD $1, R21
@@ -1471,8 +1507,10 @@ channels99:
 	WORD $0x4e33d5ef // fadd v15.4s, v15.4s, v19.4s
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	FSTPQ.P (F0, F1), 32(R19)
-	FSTPQ.P (F2, F3), 32(R20)
+	FSTPQ (F0, F1), (R19)
+	ADD $32, R19
+	FSTPQ (F2, F3), (R20)
+	ADD $32, R20
 	B channels99
 next100:
 	ADD $8, R21
@@ -1540,8 +1578,10 @@ channels101:
 	WORD $0x4e34d652 // fadd v18.4s, v18.4s, v20.4s
 	WORD $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVQ.P F0, 16(R19)
-	FMOVQ.P F2, 16(R20)
+	FMOVQ F0, (R19)
+	ADD $16, R19
+	FMOVQ F2, (R20)
+	ADD $16, R20
 	B next102behind
 next102:
 	ADD $4, R21
@@ -1610,8 +1650,10 @@ channels103:
 	WORD $0x4e34d652 // fadd v18.4s, v18.4s, v20.4s
 	WORD $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVS.P F0, 4(R19)
-	FMOVS.P F2, 4(R20)
+	FMOVS F0, (R19)
+	ADD $4, R19
+	FMOVS F2, (R20)
+	ADD $4, R20
 	B channels103
 next104:
 	ADD $1, R21
@@ -1669,8 +1711,10 @@ channels107:
 	VFMLA V15.S4, V7.S4, V3.S4
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	FSTPQ.P (F0, F1), 32(R19)
-	FSTPQ.P (F2, F3), 32(R20)
+	FSTPQ (F0, F1), (R19)
+	ADD $32, R19
+	FSTPQ (F2, F3), (R20)
+	ADD $32, R20
 	B channels107
 next108:
 	ADD $8, R21
@@ -1696,8 +1740,10 @@ channels109:
 	FMOVQ (R20), F2
 	VFMLA V14.S4, V6.S4, V2.S4
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVQ.P F0, 16(R19)
-	FMOVQ.P F2, 16(R20)
+	FMOVQ F0, (R19)
+	ADD $16, R19
+	FMOVQ F2, (R20)
+	ADD $16, R20
 	B next110behind
 next110:
 	ADD $4, R21
@@ -1724,8 +1770,10 @@ channels111:
 	FMOVS (R20), F2
 	VFMLA V14.S4, V6.S4, V2.S4
 	WORD $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	FMOVS.P F0, 4(R19)
-	FMOVS.P F2, 4(R20)
+	FMOVS F0, (R19)
+	ADD $4, R19
+	FMOVS F2, (R20)
+	ADD $4, R20
 	B channels111
 next112:
 	ADD $1, R21

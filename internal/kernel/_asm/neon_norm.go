@@ -193,8 +193,12 @@ func (k normKind) vectorNEON(a *asm, rows, mode, channels int) {
 		return func(v int) int { return 2*i + v }
 	}
 	store := func() {
-		a.lanesNEON(false, channels, true, "R19", 0)
-		a.lanesNEON(false, channels, true, "R20", 2)
+		// The addresses move on by themselves: the next loads need not wait
+		// for what is stored.
+		for i, reg := range []string{"R19", "R20"} {
+			a.lanesNEON(false, channels, false, reg, 2*i)
+			a.p("ADD $%d, %s", 4*channels, reg)
+		}
 	}
 	switch k.name {
 	case "normStats":

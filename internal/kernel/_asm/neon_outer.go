@@ -58,9 +58,6 @@ func outerTileNEON(a *asm, rows, vecs int) {
 	a.fetch(&outerBlock, "pixels", "R6")
 	loop := a.fresh("pixel")
 	a.label(loop)
-	for j := 0; j < vecs; j += 2 {
-		a.p("FLDPQ %d(R5), (F%d, F%d)", 16*j, x+j, x+j+1)
-	}
 	switch rows {
 	case 8:
 		a.p("FLDPQ (R4), (F%d, F%d)", u, u+1)
@@ -71,9 +68,14 @@ func outerTileNEON(a *asm, rows, vecs int) {
 		a.p("%s (R4), F%d", map[int]string{4: "FMOVQ", 2: "FMOVD", 1: "FMOVS"}[rows], u)
 	}
 	a.p("ADD R8, R4")
+	for j := 0; j < vecs; j += 2 {
+		a.p("FLDPQ %d(R5), (F%d, F%d)", 16*j, x+j, x+j+1)
+	}
 	a.p("ADD R9, R5")
-	for r := range rows {
-		for j := range vecs {
+	// Vector by vector: the first ones' products hide the others' way, for
+	// processors that run instructions in order.
+	for j := range vecs {
+		for r := range rows {
 			a.mulAddLane(acc(r, j), x+j, u+r/4, r%4)
 		}
 	}

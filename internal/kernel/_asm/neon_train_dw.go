@@ -10,6 +10,21 @@ func trainDWNEON(a *asm) {
 	dwGradTapsNEON(a)
 }
 
+// aheadNEON gives body n loads in turn, step bytes apart from reg on, each on
+// its way while the one before is at work, for processors that run instructions
+// in order. It takes four registers from v on.
+func (a *asm) aheadNEON(channels int, reg, step, free string, v, n int, body func(i, v int)) {
+	a.lanesNEON(true, channels, false, reg, v)
+	for i := range n {
+		if i+1 < n {
+			a.p("ADD %s, %s, %s", step, reg, free)
+			reg = free
+			a.lanesNEON(true, channels, false, reg, v+2*((i+1)%2))
+		}
+		body(i, v+2*(i%2))
+	}
+}
+
 func dwTapsNEON(a *asm) {
 	b := &tapsBlock
 	a.beginNEON("dwTapsNEON", b)
@@ -56,21 +71,15 @@ func dwWindowNEON(a *asm, rows, cols, channels int) {
 	loop := a.fresh("output")
 	a.label(loop)
 	for r := range rows {
-		at := x(r)
-		for c := range cols {
-			a.lanesNEON(true, channels, false, at, 2)
+		a.aheadNEON(channels, x(r), "R8", "R6", 24, cols, func(c, x int) {
 			for v := range vecs {
 				if r+c == 0 {
-					a.op("fmul", v, 2+v, weight(r, c)+v)
+					a.op("fmul", v, x+v, weight(r, c)+v)
 				} else {
-					a.mulAdd(v, 2+v, weight(r, c)+v)
+					a.mulAdd(v, x+v, weight(r, c)+v)
 				}
 			}
-			if c+1 < cols {
-				a.p("ADD R8, %s, R6", at)
-				at = "R6"
-			}
-		}
+		})
 		a.p("ADD R8, %s", x(r))
 	}
 	a.lanesNEON(false, channels, false, "R4", 0)
@@ -130,18 +139,11 @@ func dwTapSumsNEON(a *asm, taps, channels int) {
 	row, pair, last, next := a.fresh("row"), a.fresh("pair"), a.fresh("last"), a.fresh("next")
 	output := func(first int) {
 		a.lanesNEON(true, channels, false, "R5", dy)
-		at := "R4"
-		for t := range taps {
-			x := in + 2*(t%2)
-			a.lanesNEON(true, channels, false, at, x)
+		a.aheadNEON(channels, "R4", "R8", "R19", in, taps, func(t, x int) {
 			for v := range vecs {
 				a.mulAdd(first+2*t+v, x+v, dy+v)
 			}
-			if t+1 < taps {
-				a.p("ADD R8, %s, R19", at)
-				at = "R19"
-			}
-		}
+		})
 		a.p("ADD R9, R4")
 		a.p("ADD R10, R5")
 	}
