@@ -69,6 +69,22 @@ type elemArgs struct {
 	pad     float32
 }
 
+// updateArgs are the arguments of an optimizer's step; see ref.Update.
+type updateArgs struct {
+	s       *float32 // the state
+	p       *float32
+	q       *float32
+	d       *float32 // what decays; nil for none
+	y       *float32 // may be one of the others
+	n       int      // elements, a multiple of a vector's
+	keep    float32  // factor of what is kept
+	rate    float32  // factor of what is new
+	decay   float32  // factor of d
+	epsilon float32
+	first   float32 // factor of p
+	second  float32 // factor of q
+}
+
 // normArgs are the arguments of a batch norm's routine; strides are in bytes. The routines move x, dy and y.
 type normArgs struct {
 	x        *float32 // first row of inputs
@@ -152,22 +168,6 @@ type linearArgs struct {
 	q   float32  // factor of b
 	r   float32  // factor of c
 	pad float32
-}
-
-// updateArgs are the arguments of an optimizer's step; see ref.Update.
-type updateArgs struct {
-	s       *float32 // the state
-	p       *float32
-	q       *float32
-	d       *float32 // what decays; nil for none
-	y       *float32 // may be one of the others
-	n       int      // elements, a multiple of a vector's
-	keep    float32  // factor of what is kept
-	rate    float32  // factor of what is new
-	decay   float32  // factor of d
-	epsilon float32
-	first   float32 // factor of p
-	second  float32 // factor of q
 }
 
 // gemmAVX512 computes a panel of outputs for some rows.

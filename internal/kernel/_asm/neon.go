@@ -22,7 +22,7 @@ func functionsNEON() []function {
 	for _, k := range elemKinds {
 		all = append(all, function{k + "NEON", elemBlock.name, k + "NEON: see the elementwise routines of the generator."})
 	}
-	return append(all, trainNEON()...)
+	return all
 }
 
 // beginNEON opens a routine that takes a block, whose address R0 then holds.
