@@ -104,11 +104,6 @@ func rmsMomentumNEON(a *updateArgs)
 //go:noescape
 func adamStepNEON(a *updateArgs)
 
-// nesterovStepNEON computes s - rate*(q + decay*d + keep*p).
-//
-//go:noescape
-func nesterovStepNEON(a *updateArgs)
-
 // normStatsNEON adds x-a and its square to the sums.
 //
 //go:noescape
@@ -153,3 +148,8 @@ func dwGradTapsNEON(a *gradTapsArgs)
 //
 //go:noescape
 func linearNEON(a *linearArgs)
+
+// nesterovNEON computes x - r*(b + p*x + q*c).
+//
+//go:noescape
+func nesterovNEON(a *linearArgs)

@@ -33,6 +33,3 @@ func (v *vecISA) adamStep(a *updateArgs) {
 		adamStepAVX2(a)
 	}
 }
-
-// nesterovStep is not amd64's, whose SGD keeps the portable code's bits.
-func (v *vecISA) nesterovStep(*updateArgs) { panic("kernel: no routine for Nesterov's step") }

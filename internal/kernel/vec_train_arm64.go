@@ -2,8 +2,6 @@
 
 package kernel
 
-import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
-
 // The routines of training, called by name as those of vec_arm64.go.
 
 func (v *vecISA) normStats(a *normArgs)      { normStatsNEON(a) }
@@ -15,16 +13,7 @@ func (v *vecISA) dwTaps(a *tapsArgs)         { dwTapsNEON(a) }
 func (v *vecISA) dwGradTaps(a *gradTapsArgs) { dwGradTapsNEON(a) }
 func (v *vecISA) linear(a *linearArgs)       { linearNEON(a) }
 func (v *vecISA) mapSlope(a *elemArgs)       { mapSlopeNEON(a) }
+func (v *vecISA) nesterov(a *linearArgs)     { nesterovNEON(a) }
 func (v *vecISA) meanSquare(a *updateArgs)   { meanSquareNEON(a) }
 func (v *vecISA) rmsMomentum(a *updateArgs)  { rmsMomentumNEON(a) }
 func (v *vecISA) adamStep(a *updateArgs)     { adamStepNEON(a) }
-
-// vecNesterovKernels lists the step of SGD with Nesterov's momentum.
-func vecNesterovKernels() (out []Kernel[Update]) {
-	for _, v := range vecISAs {
-		out = append(out, v.rootKernel("updateF32Nesterov", func(a *Update) bool { return a.Fn == ref.UpdateNesterov }))
-	}
-	return out
-}
-
-func (v *vecISA) nesterovStep(a *updateArgs) { nesterovStepNEON(a) }

@@ -45,8 +45,6 @@ func (v *vecISA) runRoot(a *Update, task int, _ []float32) {
 		args.rate, decayed = float32(1-a.A), a.Q
 	case ref.UpdateRMSMomentum:
 		decayed = a.R
-	case ref.UpdateNesterov:
-		decayed = a.S
 	case ref.UpdateAdam:
 		t := float64(a.V[0])
 		args.first, args.second = float32(1/(1-math.Pow(a.A, t))), float32(1/(1-math.Pow(a.B, t)))
@@ -91,8 +89,6 @@ func (v *vecISA) root(a *Update, args *updateArgs) {
 		v.rmsMomentum(args)
 	case ref.UpdateAdam:
 		v.adamStep(args)
-	case ref.UpdateNesterov:
-		v.nesterovStep(args)
 	case ref.UpdateAccumulate:
 		v.linear(&linearArgs{x: args.s, b: args.p, y: args.y, n: args.n, p: a.U[0], q: 1})
 	}

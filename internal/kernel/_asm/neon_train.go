@@ -2,7 +2,7 @@ package main
 
 // trainNEON are the routines of training declared for Go.
 func trainNEON() (all []function) {
-	for _, k := range append(updateKinds, nesterovStep) {
+	for _, k := range updateKinds {
 		all = append(all, function{k.name + "NEON", updateBlock.name, k.name + "NEON " + k.doc})
 	}
 	for _, k := range normKinds {
@@ -13,5 +13,6 @@ func trainNEON() (all []function) {
 		function{"outerNEON", outerBlock.name, "outerNEON adds the outer products of some pixels to sums."},
 		function{"dwTapsNEON", tapsBlock.name, "dwTapsNEON computes outputs from small windows, channel by channel."},
 		function{"dwGradTapsNEON", gradTapsBlock.name, "dwGradTapsNEON adds to the sums of some taps."},
-		function{"linearNEON", linearBlock.name, "linearNEON computes p*x + (q*b + r*c)."})
+		function{"linearNEON", linearBlock.name, "linearNEON computes p*x + (q*b + r*c)."},
+		function{"nesterovNEON", linearBlock.name, "nesterovNEON computes x - r*(b + p*x + q*c)."})
 }

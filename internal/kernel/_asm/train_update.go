@@ -75,16 +75,6 @@ var updateKinds = []updateKind{
 		}},
 }
 
-// nesterovStep is NEON's alone.
-var nesterovStep = updateKind{"nesterovStep", "computes s - rate*(q + decay*d + keep*p).", []string{"p", "q"},
-	func(u updateUnit, r [4]int, c int, decays bool) {
-		if decays {
-			u.mulAdd(r[2], r[3], c+2)
-		}
-		u.mulAdd(r[2], r[1], c)
-		u.reduce(r[0], r[2], c+1)
-	}}
-
 func (u unitX86) mulAdd(d, x, y int) {
 	u.a.p("VFMADD231PS %s, %s, %s", u.s.v(y), u.s.v(x), u.s.v(d))
 }
@@ -141,10 +131,11 @@ func (k updateKind) emit(a *asm, s isa) {
 }
 
 func updateNEON(a *asm) {
-	for _, k := range append(updateKinds, nesterovStep) {
+	for _, k := range updateKinds {
 		k.emitNEON(a)
 	}
 	linearNEON(a)
+	nesterovNEON(a)
 }
 
 // emitNEON takes eights, two registers of each input.
@@ -192,28 +183,52 @@ func (k updateKind) emitNEON(a *asm) {
 
 // linearNEON computes p*x + (q*b + r*c).
 func linearNEON(a *asm) {
+	two := a.fresh("two")
+	a.scaledNEON("linearNEON", func() {
+		a.load(0, 1, "R2")
+		a.load(2, 1, "R1")
+		a.op("fmul", 0, 0, 17)
+		a.op("fmul", 1, 1, 17)
+		a.p("CBZ R3, %s", two)
+		a.load(4, 1, "R3")
+		a.mulAdd(0, 4, 18)
+		a.mulAdd(1, 5, 18)
+		a.label(two)
+		a.mulAdd(0, 2, 16)
+		a.mulAdd(1, 3, 16)
+	})
+}
+
+// nesterovNEON computes x - r*(b + p*x + q*c).
+func nesterovNEON(a *asm) {
+	a.scaledNEON("nesterovNEON", func() {
+		a.load(0, 1, "R1")
+		a.load(2, 1, "R2")
+		a.load(4, 1, "R3")
+		for v := range 2 {
+			a.mulAdd(2+v, v, 16)
+			a.mulAdd(2+v, 4+v, 17)
+		}
+		for v := range 2 {
+			unitNEON{a}.reduce(v, 2+v, 18)
+		}
+	})
+}
+
+// scaledNEON is a routine of a linearBlock: body makes eight results in V0 and
+// V1, with x, b and c at R1 to R3 and p, q and r in V16 to V18.
+func (a *asm) scaledNEON(name string, body func()) {
 	b := &linearBlock
-	a.beginNEON("linearNEON", b)
+	a.beginNEON(name, b)
 	for _, f := range [][2]string{{"x", "R1"}, {"b", "R2"}, {"c", "R3"}, {"y", "R4"}, {"n", "R5"}} {
 		a.fetch(b, f[0], f[1])
 	}
-	const p, q, r = 16, 17, 18
-	a.splat(b, "p", p)
-	a.splat(b, "q", q)
-	a.splat(b, "r", r)
-	loop, two := a.fresh("loop"), a.fresh("two")
+	for i, name := range []string{"p", "q", "r"} {
+		a.splat(b, name, 16+i)
+	}
+	loop := a.fresh("loop")
 	a.label(loop)
-	a.load(0, 1, "R2")
-	a.load(2, 1, "R1")
-	a.op("fmul", 0, 0, q)
-	a.op("fmul", 1, 1, q)
-	a.p("CBZ R3, %s", two)
-	a.load(4, 1, "R3")
-	a.mulAdd(0, 4, r)
-	a.mulAdd(1, 5, r)
-	a.label(two)
-	a.mulAdd(0, 2, p)
-	a.mulAdd(1, 3, p)
+	body()
 	a.store(0, 1, "R4")
 	a.p("SUBS $8, R5")
 	a.p("BNE %s", loop)
