@@ -869,3 +869,74 @@ eights51:
 next52:
 	ADD $1, R4
 	RET
+
+// func mapSubNEON(a *elemArgs)
+TEXT ·mapSubNEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 0(R0), R1
+	MOVD 8(R0), R2
+	MOVD 16(R0), R3
+	MOVD 24(R0), R4
+	FMOVS 64(R0), F16
+	VDUP V16.S[0], V16.S4
+	FMOVS 68(R0), F17
+	VDUP V17.S[0], V17.S4
+	LSR $3, R4
+eights53:
+	SUBS $4, R4
+	BLT next54
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FLDPQ.P 32(R1), (F4, F5)
+	FLDPQ.P 32(R1), (F6, F7)
+	FLDPQ.P 32(R2), (F8, F9)
+	FLDPQ.P 32(R2), (F10, F11)
+	FLDPQ.P 32(R2), (F12, F13)
+	FLDPQ.P 32(R2), (F14, F15)
+	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
+	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+	WORD $0x4eb1f400 // fmin v0.4s, v0.4s, v17.4s
+	WORD $0x4ea9d421 // fsub v1.4s, v1.4s, v9.4s
+	WORD $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
+	WORD $0x4eb1f421 // fmin v1.4s, v1.4s, v17.4s
+	WORD $0x4eaad442 // fsub v2.4s, v2.4s, v10.4s
+	WORD $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
+	WORD $0x4eb1f442 // fmin v2.4s, v2.4s, v17.4s
+	WORD $0x4eabd463 // fsub v3.4s, v3.4s, v11.4s
+	WORD $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
+	WORD $0x4eb1f463 // fmin v3.4s, v3.4s, v17.4s
+	WORD $0x4eacd484 // fsub v4.4s, v4.4s, v12.4s
+	WORD $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
+	WORD $0x4eb1f484 // fmin v4.4s, v4.4s, v17.4s
+	WORD $0x4eadd4a5 // fsub v5.4s, v5.4s, v13.4s
+	WORD $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
+	WORD $0x4eb1f4a5 // fmin v5.4s, v5.4s, v17.4s
+	WORD $0x4eaed4c6 // fsub v6.4s, v6.4s, v14.4s
+	WORD $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
+	WORD $0x4eb1f4c6 // fmin v6.4s, v6.4s, v17.4s
+	WORD $0x4eafd4e7 // fsub v7.4s, v7.4s, v15.4s
+	WORD $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
+	WORD $0x4eb1f4e7 // fmin v7.4s, v7.4s, v17.4s
+	FSTPQ.P (F0, F1), 32(R3)
+	FSTPQ.P (F2, F3), 32(R3)
+	FSTPQ.P (F4, F5), 32(R3)
+	FSTPQ.P (F6, F7), 32(R3)
+	B eights53
+next54:
+	ADD $4, R4
+eights55:
+	SUBS $1, R4
+	BLT next56
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R2), (F8, F9)
+	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
+	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+	WORD $0x4eb1f400 // fmin v0.4s, v0.4s, v17.4s
+	WORD $0x4ea9d421 // fsub v1.4s, v1.4s, v9.4s
+	WORD $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
+	WORD $0x4eb1f421 // fmin v1.4s, v1.4s, v17.4s
+	FSTPQ.P (F0, F1), 32(R3)
+	B eights55
+next56:
+	ADD $1, R4
+	RET

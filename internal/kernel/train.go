@@ -1,6 +1,10 @@
 package kernel
 
-import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+import (
+	"slices"
+
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+)
 
 // The argument blocks of training in float32.
 type (
@@ -68,10 +72,10 @@ const gradInputError = 5e-5
 
 // ActivationGradKernels lists the gradients of activations.
 func ActivationGradKernels() []Kernel[ActivationGrad] {
-	return []Kernel[ActivationGrad]{
+	return append(vecActivationGradKernels(),
 		goKernel("actgradF32Go", 2e-6, func(a *ActivationGrad) int { return ceilDiv(a.Len, chunkElems) }, noScratch[ActivationGrad], runActivationGrad),
 		refKernel("actgradF32Ref", 2e-6, ref.ActivationGrad[float32]),
-	}
+	)
 }
 
 // SoftmaxGradKernels lists the gradients of softmaxes.
@@ -107,7 +111,7 @@ func ChannelSumKernels() []Kernel[ChannelSum] {
 
 // BatchNormTrainKernels lists the batch norms of batch statistics.
 func BatchNormTrainKernels() []Kernel[BatchNormTrain] {
-	return append(vecBatchNormTrainKernels(),
+	return append(slices.Concat(vecBatchNormTrainKernels(), vecPassNormKernels()),
 		goKernel("bntrainF32Go", 5e-6, func(a *BatchNormTrain) int { return ceilDiv(a.Rows, normRows(a.C)) },
 			func(a *BatchNormTrain) int { return a.C }, runBatchNormTrain),
 		refKernel("bntrainF32Ref", 5e-6, ref.BatchNormTrain[float32]),
@@ -126,12 +130,12 @@ func BatchNormGradSumsKernels() []Kernel[BatchNormGradSums] {
 			mergeSums(a.Partial, a.Y, rowChunks(a.Rows, a.C), 2*a.C, task)
 		},
 	}
-	return append(vecBatchNormGradSumsKernels(), k, refKernel("bngradsumsF32Ref", 2e-5, ref.BatchNormGradSums[float32]))
+	return append(slices.Concat(vecBatchNormGradSumsKernels(), vecPassGradSumsKernels()), k, refKernel("bngradsumsF32Ref", 2e-5, ref.BatchNormGradSums[float32]))
 }
 
 // BatchNormGradInputKernels lists the gradients of batch norms' inputs.
 func BatchNormGradInputKernels() []Kernel[BatchNormGradInput] {
-	return append(vecBatchNormGradInputKernels(),
+	return append(slices.Concat(vecBatchNormGradInputKernels(), vecPassGradInputKernels()),
 		goKernel("bngradxF32Go", 1e-5, func(a *BatchNormGradInput) int { return ceilDiv(a.Rows, normRows(a.C)) },
 			func(a *BatchNormGradInput) int { return 6 * a.C }, runBatchNormGradInput),
 		refKernel("bngradxF32Ref", 1e-5, ref.BatchNormGradInput[float32]),
@@ -220,7 +224,7 @@ func RandomKernels() []Kernel[Random] {
 
 // UpdateKernels lists the steps of optimizers.
 func UpdateKernels() []Kernel[Update] {
-	return append(vecUpdateKernels(),
+	return append(slices.Concat(vecUpdateKernels(), vecRootKernels(), vecNesterovKernels()),
 		goKernel("updateF32Go", 2e-6, func(a *Update) int { return ceilDiv(a.Len, chunkElems) }, noScratch[Update], runUpdate),
 		refKernel("updateF32Ref", 2e-6, ref.Update[float32]),
 	)

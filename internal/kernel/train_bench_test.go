@@ -61,10 +61,31 @@ func BenchmarkNormTrain(b *testing.B) {
 		stats[c+i] = 1
 	}
 	benchTrain(b, "stats", kernel.ChannelStatsKernels(), kernel.ChannelStats{Rows: rows, C: c, X: x, Y: sums}, rows*c, "Gelem/s")
-	for _, act := range []kernel.Act{relu6, {Kind: ref.HSwish, A: 1. / 6}} {
+	for _, act := range []kernel.Act{relu6, {Kind: ref.HSwish, A: 1. / 6}, {Kind: ref.Swish}} {
 		name := fmt.Sprint("act=", act.Kind, "/")
 		benchTrain(b, name+"apply", kernel.BatchNormTrainKernels(), kernel.BatchNormTrain{Rows: rows, C: c, Act: act, X: x, Gamma: gamma, Beta: beta, Stats: stats, Y: y}, rows*c, "Gelem/s")
 		benchTrain(b, name+"sums", kernel.BatchNormGradSumsKernels(), kernel.BatchNormGradSums{Rows: rows, C: c, Act: act, X: x, DY: dy, Gamma: gamma, Beta: beta, Stats: stats, Y: sums}, rows*c, "Gelem/s")
 		benchTrain(b, name+"input", kernel.BatchNormGradInputKernels(), kernel.BatchNormGradInput{Rows: rows, C: c, Act: act, X: x, DY: dy, Gamma: gamma, Beta: beta, Stats: stats, Sums: sums, DX: y}, rows*c, "Gelem/s")
+		benchTrain(b, name+"slope", kernel.ActivationGradKernels(), kernel.ActivationGrad{Len: rows * c, Act: act, X: x, DY: dy, DX: y}, rows*c, "Gelem/s")
+	}
+}
+
+// BenchmarkUpdate measures the steps of optimizers on a weight that the caches
+// hold.
+func BenchmarkUpdate(b *testing.B) {
+	const n = 1 << 16
+	x := [5][]float32{}
+	for i := range x {
+		x[i] = testkit.Noise(n, uint64(i))
+		for j := range x[i] {
+			x[i][j] += 1.5
+		}
+	}
+	for _, u := range []struct {
+		name string
+		fn   ref.UpdateKind
+	}{{"velocity", ref.UpdateVelocity}, {"nesterov", ref.UpdateNesterov}, {"mean", ref.UpdateMean}, {"meansquare", ref.UpdateMeanSquare}, {"rmsmomentum", ref.UpdateRMSMomentum}, {"adam", ref.UpdateAdam}} {
+		benchTrain(b, u.name, kernel.UpdateKernels(), kernel.Update{Len: n, Fn: u.fn, A: 0.9, B: 0.99, Decay: 1e-5, Rate: 0.5, Epsilon: 1e-3,
+			S: x[0], P: x[1], Q: x[2], R: x[3], U: []float32{0.1}, V: []float32{3}, Y: x[4]}, n, "Gelem/s")
 	}
 }

@@ -1,6 +1,8 @@
 package kernel_test
 
 import (
+	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/mobilenet-go/mobilenet/internal/kernel"
@@ -46,6 +48,33 @@ func FuzzNormGradients(f *testing.F) {
 			return
 		}
 		checkNorm(t, rows, c, gradActs[int(kind)%len(gradActs)], seed)
+	})
+}
+
+// FuzzElementwiseTraining does so for slopes of activations and the steps of
+// optimizers, of any length.
+func FuzzElementwiseTraining(f *testing.F) {
+	f.Add(uint16(100), uint8(5), uint64(1))
+	f.Add(uint16(16390), uint8(6), uint64(2))
+	f.Fuzz(func(t *testing.T, length uint16, kind uint8, seed uint64) {
+		n := int(length)
+		x, act := testkit.Noise(n, seed), gradActs[int(kind)%len(gradActs)]
+		for i := range x {
+			if x[i] *= 8; act.Kind == ref.HardSigmoid && math.Abs(math.Abs(float64(x[i]))-2.5) < 1e-5 {
+				x[i] = 0 // on which side of the kink is rounding's to say
+			}
+		}
+		testkit.CheckKernels(t, kernel.ActivationGradKernels(), kernel.ActivationGrad{Len: n, Act: act, X: x, DY: testkit.Noise(n, seed+1), DX: make([]float32, n)}, ref.ActivationGrad[float64])
+		r := rand.New(rand.NewPCG(seed, 1))
+		a := kernel.Update{Len: n, Fn: ref.UpdateKind(kind) % ref.NumUpdates, A: r.Float64(), B: r.Float64(), Rate: r.Float64(), Epsilon: 1e-2, S: x, P: testkit.Noise(n, seed+2),
+			Q: testkit.Noise(n, seed+3), R: testkit.Noise(n, seed+4), U: []float32{r.Float32()}, V: []float32{1 + float32(r.IntN(100))}, Y: make([]float32, n)}
+		if r.IntN(2) == 1 {
+			a.Decay = r.Float64() / 10
+		}
+		for i := range a.Q {
+			a.Q[i] += 1.5
+		}
+		testkit.CheckKernels(t, kernel.UpdateKernels(), a, ref.Update[float64])
 	})
 }
 

@@ -136,6 +136,42 @@ func TestActivationGrad(t *testing.T) {
 	}
 }
 
+// TestSlopeRange goes through all magnitudes, the kinks and what is no number.
+func TestSlopeRange(t *testing.T) {
+	var x []float32
+	for _, v := range []float32{0, 0.25, 0.5, 0.75, 2.5, 3, 6, 20, 86, 88, 89, 104, 110, 1e10, 1e30, math.MaxFloat32, 1e-10, math.SmallestNonzeroFloat32, float32(math.Inf(1))} {
+		for _, v := range []float32{v, math.Nextafter32(v, -1), math.Nextafter32(v, math.MaxFloat32)} {
+			x = append(x, v, -v)
+		}
+	}
+	nan := len(x)
+	x = append(x, float32(math.NaN()))
+	for _, act := range gradActs {
+		a := kernel.ActivationGrad{Len: len(x), Act: act, X: x, DY: testkit.Noise(len(x), 1), DX: make([]float32, len(x))}
+		for _, k := range kernel.ActivationGradKernels() {
+			if !k.Available() || !k.Accepts(&a) {
+				continue
+			}
+			clear(a.DX)
+			for task := range k.Tasks(&a) {
+				k.Run(&a, task, nil)
+			}
+			for i, got := range a.DX {
+				want := float64(a.DY[i]) * ref.ActSlope(act, float64(x[i]))
+				if i == nan && k.Impl == "go" {
+					continue // the portable code chooses by the bits
+				}
+				if act.Kind == ref.HardSigmoid && math.Abs(math.Abs(float64(x[i]))-2.5) < 1e-6 {
+					continue // on which side 0.2*x lies is rounding's to say
+				}
+				if d := math.Abs(float64(got) - want); !(d <= 1e-6) && !(want != want && got != got) {
+					t.Errorf("%s kind %d: slope at %v times %v is %v, want %v", k.Name, act.Kind, x[i], a.DY[i], got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestChannelReductions(t *testing.T) {
 	for _, s := range [][2]int{{1, 1}, {2, 7}, {49, 13}, {500, 127}, {6000, 16}, {70000, 3}, {3, 1280}, {1000, 65}} {
 		x := testkit.Noise(s[0]*s[1], 1)

@@ -78,6 +78,14 @@ func (v *vecISA) mapAdd(a *elemArgs) {
 	}
 }
 
+func (v *vecISA) mapSub(a *elemArgs) {
+	if v.lanes == 16 {
+		mapSubAVX512(a)
+	} else {
+		mapSubAVX2(a)
+	}
+}
+
 func (v *vecISA) mapAct(a *elemArgs) {
 	if v.lanes == 16 {
 		mapActAVX512(a)

@@ -33,5 +33,6 @@ func (v *vecISA) scalePanel(a *elemArgs) { scalePanelNEON(a) }
 func (v *vecISA) scaleRows(a *elemArgs)  { scaleRowsNEON(a) }
 func (v *vecISA) mapMul(a *elemArgs)     { mapMulNEON(a) }
 func (v *vecISA) mapAdd(a *elemArgs)     { mapAddNEON(a) }
+func (v *vecISA) mapSub(a *elemArgs)     { mapSubNEON(a) }
 func (v *vecISA) mapAct(a *elemArgs)     { mapActNEON(a) }
 func (v *vecISA) sumPixels(a *elemArgs)  { sumPixelsNEON(a) }

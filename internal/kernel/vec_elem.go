@@ -44,7 +44,7 @@ func vecBinaryKernels() (out []Kernel[Binary]) {
 		out = append(out, vecKernel(v, "binaryF32", func(a *Binary) bool {
 			_, ok := mapArgs(a.Act)
 			p := planBinary(a)
-			return ok && (a.Fn == ref.Add || a.Fn == ref.Mul) && p.innerA == 1 && p.innerB == 1 && p.inner >= 8
+			return ok && (a.Fn == ref.Add || a.Fn == ref.Mul || a.Fn == ref.Sub) && p.innerA == 1 && p.innerB == 1 && p.inner >= 8
 		}, binaryTasks, v.runBinary))
 	}
 	return out
@@ -145,10 +145,13 @@ func (v *vecISA) runBinary(a *Binary, task int) {
 		x, b, y := a.A[ia:][:n], a.B[ib:][:n], a.Y[lo:][:n]
 		if e.n = n &^ 7; e.n > 0 {
 			e.x, e.b, e.y = &x[0], &b[0], &y[0]
-			if a.Fn == ref.Add {
+			switch a.Fn {
+			case ref.Add:
 				v.mapAdd(&e)
-			} else {
+			case ref.Mul:
 				v.mapMul(&e)
+			default:
+				v.mapSub(&e)
 			}
 		}
 		if rest := y[e.n:]; len(rest) > 0 {

@@ -69,6 +69,22 @@ type elemArgs struct {
 	pad     float32
 }
 
+// updateArgs are the arguments of an optimizer's step; see ref.Update.
+type updateArgs struct {
+	s       *float32 // the state
+	p       *float32
+	q       *float32
+	d       *float32 // what decays; nil for none
+	y       *float32 // may be one of the others
+	n       int      // elements, a multiple of a vector's
+	keep    float32  // factor of what is kept
+	rate    float32  // factor of what is new
+	decay   float32  // factor of d
+	epsilon float32
+	first   float32 // factor of p
+	second  float32 // factor of q
+}
+
 // normArgs are the arguments of a batch norm's routine; strides are in bytes. The routines move x, dy and y.
 type normArgs struct {
 	x        *float32 // first row of inputs
@@ -234,6 +250,11 @@ func mapAddAVX512(a *elemArgs)
 //go:noescape
 func mapMulAVX512(a *elemArgs)
 
+// mapSubAVX512: see the elementwise routines of the generator.
+//
+//go:noescape
+func mapSubAVX512(a *elemArgs)
+
 // scalePanelAVX2: see the elementwise routines of the generator.
 //
 //go:noescape
@@ -263,6 +284,11 @@ func mapAddAVX2(a *elemArgs)
 //
 //go:noescape
 func mapMulAVX2(a *elemArgs)
+
+// mapSubAVX2: see the elementwise routines of the generator.
+//
+//go:noescape
+func mapSubAVX2(a *elemArgs)
 
 // dwTapsAVX512 computes outputs from small windows, channel by channel.
 //
@@ -343,3 +369,43 @@ func normGradInputAVX2(a *normArgs)
 //
 //go:noescape
 func linearAVX2(a *linearArgs)
+
+// mapSlopeAVX512 computes b*act'(x) of n elements.
+//
+//go:noescape
+func mapSlopeAVX512(a *elemArgs)
+
+// mapSlopeAVX2 computes b*act'(x) of n elements.
+//
+//go:noescape
+func mapSlopeAVX2(a *elemArgs)
+
+// meanSquareAVX512 computes keep*s + rate*g*g with g = p + decay*d.
+//
+//go:noescape
+func meanSquareAVX512(a *updateArgs)
+
+// rmsMomentumAVX512 computes keep*s + rate*g/sqrt(q + epsilon) with g = p + decay*d.
+//
+//go:noescape
+func rmsMomentumAVX512(a *updateArgs)
+
+// adamStepAVX512 computes s - rate*(decay*d + first*p/(sqrt(second*q) + epsilon)).
+//
+//go:noescape
+func adamStepAVX512(a *updateArgs)
+
+// meanSquareAVX2 computes keep*s + rate*g*g with g = p + decay*d.
+//
+//go:noescape
+func meanSquareAVX2(a *updateArgs)
+
+// rmsMomentumAVX2 computes keep*s + rate*g/sqrt(q + epsilon) with g = p + decay*d.
+//
+//go:noescape
+func rmsMomentumAVX2(a *updateArgs)
+
+// adamStepAVX2 computes s - rate*(decay*d + first*p/(sqrt(second*q) + epsilon)).
+//
+//go:noescape
+func adamStepAVX2(a *updateArgs)

@@ -69,6 +69,22 @@ type elemArgs struct {
 	pad     float32
 }
 
+// updateArgs are the arguments of an optimizer's step; see ref.Update.
+type updateArgs struct {
+	s       *float32 // the state
+	p       *float32
+	q       *float32
+	d       *float32 // what decays; nil for none
+	y       *float32 // may be one of the others
+	n       int      // elements, a multiple of a vector's
+	keep    float32  // factor of what is kept
+	rate    float32  // factor of what is new
+	decay   float32  // factor of d
+	epsilon float32
+	first   float32 // factor of p
+	second  float32 // factor of q
+}
+
 // gemmNEON computes a panel of outputs for some rows.
 //
 //go:noescape
@@ -123,3 +139,8 @@ func mapAddNEON(a *elemArgs)
 //
 //go:noescape
 func mapMulNEON(a *elemArgs)
+
+// mapSubNEON: see the elementwise routines of the generator.
+//
+//go:noescape
+func mapSubNEON(a *elemArgs)

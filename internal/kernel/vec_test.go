@@ -110,3 +110,40 @@ func TestVectorLayers(t *testing.T) {
 		t.Run(shapeName(&s), func(t *testing.T) { testkit.CheckConv(t, s, uint64(i)) })
 	}
 }
+
+// TestVectorTraining: what takes the time of a training step has kernels of the
+// machine's own.
+func TestVectorTraining(t *testing.T) {
+	for _, rung := range vectorRungs() {
+		dense, depthwise := same(2, 14, 14, 96, 64, 1, 1, 1), same(2, 14, 14, 96, 96, 3, 2, 96)
+		act, elems := kernel.Act{Kind: ref.HSwish, A: 1. / 6}, 96*14*14
+		for _, got := range []struct{ name, impl string }{
+			selected(kernel.ConvGradWeightKernels(), kernel.ConvGradWeight{ConvShape: dense}, rung),
+			selected(kernel.ConvGradWeightKernels(), kernel.ConvGradWeight{ConvShape: depthwise}, rung),
+			selected(kernel.ConvGradInputKernels(), kernel.ConvGradInput{ConvShape: depthwise}, rung),
+			selected(kernel.ChannelStatsKernels(), kernel.ChannelStats{Rows: 196, C: 96}, rung),
+			selected(kernel.BatchNormTrainKernels(), kernel.BatchNormTrain{Rows: 196, C: 96, Act: act}, rung),
+			selected(kernel.BatchNormGradSumsKernels(), kernel.BatchNormGradSums{Rows: 196, C: 96, Act: act}, rung),
+			selected(kernel.BatchNormGradInputKernels(), kernel.BatchNormGradInput{Rows: 196, C: 96, Act: act}, rung),
+			selected(kernel.BatchNormTrainKernels(), kernel.BatchNormTrain{Rows: 196, C: 96, Act: kernel.Act{Kind: ref.Swish}}, rung),
+			selected(kernel.BatchNormGradSumsKernels(), kernel.BatchNormGradSums{Rows: 196, C: 96, Act: kernel.Act{Kind: ref.Swish}}, rung),
+			selected(kernel.BatchNormGradInputKernels(), kernel.BatchNormGradInput{Rows: 196, C: 96, Act: kernel.Act{Kind: ref.Swish}}, rung),
+			selected(kernel.ActivationGradKernels(), kernel.ActivationGrad{Len: elems, Act: kernel.Act{Kind: ref.Sigmoid}}, rung),
+			selected(kernel.ActivationGradKernels(), kernel.ActivationGrad{Len: elems, Act: kernel.Act{Kind: ref.HSigmoid, A: 1. / 6}}, rung),
+			selected(kernel.SumToKernels(), kernel.SumTo{Shape: [4]int{2, 14, 14, 96}, To: [4]int{2, 1, 1, 96}}, rung),
+			selected(kernel.UpdateKernels(), kernel.Update{Len: elems, Fn: ref.UpdateVelocity}, rung),
+			selected(kernel.UpdateKernels(), kernel.Update{Len: elems, Fn: ref.UpdateMean}, rung),
+			selected(kernel.UpdateKernels(), kernel.Update{Len: elems, Fn: ref.UpdateRMSMomentum}, rung),
+			selected(kernel.UpdateKernels(), kernel.Update{Len: elems, Fn: ref.UpdateAdam}, rung),
+		} {
+			if got.impl != rung {
+				t.Errorf("at %s: %s is chosen", rung, got.name)
+			}
+		}
+	}
+}
+
+func selected[A any](table []kernel.Kernel[A], a A, rung string) struct{ name, impl string } {
+	k := kernel.Select(table, &a, rung)
+	return struct{ name, impl string }{k.Name, k.Impl}
+}

@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernel
 
@@ -153,17 +153,21 @@ func vecBatchNormGradSumsKernels() (out []Kernel[BatchNormGradSums]) {
 			ScratchLen: func(a *BatchNormGradSums) int { return 3 * a.C },
 			Run:        v.runBatchNormGradSums,
 		}
-		k.Reduce = &Reduction[BatchNormGradSums]{
-			Len:   func(a *BatchNormGradSums) int { return vecRowChunks(a.Rows, a.C) * 2 * a.C },
-			At:    func(a *BatchNormGradSums) *[]float32 { return &a.Partial },
-			Tasks: func(a *BatchNormGradSums) int { return mergeTasks(2 * a.C) },
-			Merge: func(a *BatchNormGradSums, task int) {
-				mergeSums(a.Partial, a.Y, vecRowChunks(a.Rows, a.C), 2*a.C, task)
-			},
-		}
+		k.Reduce = vecGradSumsReduction()
 		out = append(out, k)
 	}
 	return out
+}
+
+func vecGradSumsReduction() *Reduction[BatchNormGradSums] {
+	return &Reduction[BatchNormGradSums]{
+		Len:   func(a *BatchNormGradSums) int { return vecRowChunks(a.Rows, a.C) * 2 * a.C },
+		At:    func(a *BatchNormGradSums) *[]float32 { return &a.Partial },
+		Tasks: func(a *BatchNormGradSums) int { return mergeTasks(2 * a.C) },
+		Merge: func(a *BatchNormGradSums, task int) {
+			mergeSums(a.Partial, a.Y, vecRowChunks(a.Rows, a.C), 2*a.C, task)
+		},
+	}
 }
 
 // runBatchNormGradSums adds g and g*xhat, block by block.

@@ -1,8 +1,8 @@
-//go:build !amd64 || purego
+//go:build !(amd64 || arm64) || purego
 
 package kernel
 
-// The vector kernels of training are amd64's: elsewhere the portable ones do the
+// There are no vector kernels of training for this build: the portable ones do the
 // work.
 
 func vecStatsKernels() []Kernel[ChannelStats]                    { return nil }
@@ -12,4 +12,9 @@ func vecBatchNormGradInputKernels() []Kernel[BatchNormGradInput] { return nil }
 func vecGradWeightKernels() []Kernel[ConvGradWeight]             { return nil }
 func vecGradInputKernels() []Kernel[ConvGradInput]               { return nil }
 func vecUpdateKernels() []Kernel[Update]                         { return nil }
+func vecActivationGradKernels() []Kernel[ActivationGrad]         { return nil }
+func vecPassNormKernels() []Kernel[BatchNormTrain]               { return nil }
+func vecPassGradSumsKernels() []Kernel[BatchNormGradSums]        { return nil }
+func vecPassGradInputKernels() []Kernel[BatchNormGradInput]      { return nil }
+func vecRootKernels() []Kernel[Update]                           { return nil }
 func vecSumToKernels() []Kernel[SumTo]                           { return nil }

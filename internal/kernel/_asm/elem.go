@@ -17,7 +17,7 @@ var elemBlock = block{"elemArgs", "elemArgs are the arguments of the elementwise
 }}
 
 // elemKinds are the routines.
-var elemKinds = []string{"scalePanel", "scaleRows", "sumPixels", "mapAct", "mapAdd", "mapMul"}
+var elemKinds = []string{"scalePanel", "scaleRows", "sumPixels", "mapAct", "mapAdd", "mapMul", "mapSub"}
 
 func elemFile(a *asm) {
 	constants(a)
@@ -29,6 +29,7 @@ func elemFile(a *asm) {
 		pool = append(pool, mapAct(a, s)...)
 		mapBinary(a, s, "mapAdd", "VADDPS")
 		mapBinary(a, s, "mapMul", "VMULPS")
+		mapBinary(a, s, "mapSub", "VSUBPS")
 	}
 	a.numbers(pool)
 }

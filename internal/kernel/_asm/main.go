@@ -27,14 +27,17 @@ func main() {
 
 // files are the generated files by name.
 func files() map[string]string {
-	blocks := []*block{&gemmBlock, &dwBlock, &elemBlock}
+	blocks := []*block{&gemmBlock, &dwBlock, &elemBlock, &updateBlock}
 	half := []*block{&halfBlock, &rowsBlock, &halfDWBlock}
 	out := map[string]string{
 		"vec_stubs_amd64.go":  stubs("amd64", append(blocks, &normBlock, &outerBlock, &tapsBlock, &gradTapsBlock, &linearBlock), functions),
 		"vec_stubs_arm64.go":  stubs("arm64", blocks, functionsNEON()),
 		"bf16_stubs_amd64.go": stubs("amd64", half, halfFunctions()),
 	}
+	out["train_stubs_arm64.go"] = stubs("arm64", []*block{&normBlock, &outerBlock, &tapsBlock, &gradTapsBlock, &linearBlock}, trainNEON())
 	for name, emit := range map[string]func(*asm){
+		"train_update_amd64.s": updateFile, "train_slope_amd64.s": slopeFile, "train_slope_arm64.s": slopeNEON,
+		"train_update_arm64.s": updateNEON, "train_norm_arm64.s": normNEON, "train_gemm_arm64.s": outerNEON, "train_dw_arm64.s": trainDWNEON,
 		"gemm_amd64.s": gemmFile, "dw_amd64.s": dwFile, "elem_amd64.s": elemFile,
 		"gemm_arm64.s": gemmNEON, "dw_arm64.s": dwNEON, "elem_arm64.s": elemNEON,
 		"bf16_amd64.s": halfFile, "bf16dw_amd64.s": halfDWFile, "amx_amd64.s": amxFile,

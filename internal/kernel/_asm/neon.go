@@ -73,8 +73,9 @@ var neonOps = map[string]uint32{
 	// Minimum and maximum of a NaN and a number are NaNs.
 	"fmax": 0x4e20f400,
 	"fmin": 0x4ea0f400,
-	// All ones where n > m.
+	// All ones where n > m, n >= m.
 	"fcmgt": 0x6ea0e400,
+	"fcmge": 0x6e20e400,
 }
 
 // op is d = n op m.
@@ -86,6 +87,7 @@ func (a *asm) op(name string, d, n, m int) {
 var neonOps2 = map[string]uint32{
 	"fcvtns": 0x4e21a800, // to the nearest integer
 	"scvtf":  0x4e21d800, // from an integer
+	"fsqrt":  0x6ea1f800,
 }
 
 // op2 is d = op n.

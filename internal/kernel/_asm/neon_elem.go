@@ -10,6 +10,7 @@ func elemNEON(a *asm) {
 	mapActNEON(a)
 	mapBinaryNEON(a, "mapAdd", "fadd")
 	mapBinaryNEON(a, "mapMul", "fmul")
+	mapBinaryNEON(a, "mapSub", "fsub")
 }
 
 // neonGroups are the eights of one turn of a loop, the most first.
