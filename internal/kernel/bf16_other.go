@@ -4,3 +4,4 @@ package kernel
 
 func vecBF16ConvKernels() []ConvKernel                         { return nil }
 func vecGlobalAvgPoolBF16Kernels() []Kernel[GlobalAvgPoolBF16] { return nil }
+func vecBF16GradWeightKernels() []Kernel[ConvGradWeight]       { return nil }
