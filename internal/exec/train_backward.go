@@ -73,7 +73,7 @@ func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTra
 	st := &backwardState{}
 	t.set(st, 0)
 	st.weight.Add = true
-	t.kw = kernel.Select(kernel.ConvGradWeightKernels(), &st.weight, impl)
+	t.kw = kernel.SelectConvGradWeight(&st.weight, impl)
 	t.state = make([]backwardState, t.tasks)
 	t.size = size
 	for range t.tasks {
@@ -174,6 +174,7 @@ func (t *backwardTask) set(st *backwardState, band int) {
 	switch {
 	case t.dx.conv != nil:
 		g, _ := kernel.GradInputConv(s)
+		g.BF16 = t.dx.conv.BF16
 		st.conv = *t.dx.conv
 		st.conv.ConvShape = cut(g, st.dy, st.dx)
 	case t.dx.strided != nil:

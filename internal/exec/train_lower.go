@@ -43,6 +43,7 @@ func (p *TrainProgram) lowerFused(f *fusion, at func(graph.ID) []float32, packs 
 	if err != nil {
 		return nil, err
 	}
+	p.narrowWeight(weight)
 	sums, err := lowerAs[kernel.BatchNormGradSums](p.g, f.sums, at)
 	if err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func (p *TrainProgram) lowerForward(f *fusion, at func(graph.ID) []float32, pack
 	if err != nil {
 		return nil, err
 	}
-	k := kernel.SelectConv(&conv.ConvShape, p.impl)
+	k := p.selectConv(&conv.ConvShape)
 	if packs != nil {
 		conv.Weight = packs.add(at(p.g.Nodes[f.conv].In[1]), k, conv.ConvShape, nil)
 	}

@@ -154,3 +154,37 @@ func BenchmarkBF16GradWeight(b *testing.B) {
 		}
 	}
 }
+
+// TestBF16PackTurned: weights packed turned round are those of the gradient's
+// convolution.
+func TestBF16PackTurned(t *testing.T) {
+	packed := 0
+	for i, s := range bf16GradShapes() {
+		w := testkit.Noise(s.O*s.C, uint64(i))
+		turned := make([]float32, len(w))
+		kernel.GradInputWeight(&s, w, turned)
+		g, ok := kernel.GradInputConv(&s)
+		g.BF16 = kernel.BF16{Parts: 1}
+		for _, k := range kernel.BF16ConvKernels() {
+			if !ok || !k.Available() || !k.Accepts(&g) || k.PackTurned == nil {
+				continue
+			}
+			want, got := testkit.NewGuarded(k.PackedLen(&g)), testkit.NewGuarded(k.PackedLen(&g))
+			k.Pack(&g, turned, want.Data)
+			if !k.PackTurned(&s, w, got.Data) {
+				t.Errorf("%s: %s is not packed", k.Name, shapeName(&s))
+				continue
+			}
+			packed++
+			for j, v := range want.Data {
+				if math.Float32bits(v) != math.Float32bits(got.Data[j]) {
+					t.Fatalf("%s: %s: element %d differs", k.Name, shapeName(&s), j)
+				}
+			}
+			if err := got.Check(); err != nil {
+				t.Errorf("%s: %s: %v", k.Name, shapeName(&s), err)
+			}
+		}
+	}
+	t.Logf("%d pairs of a shape and a kernel", packed)
+}
