@@ -12,16 +12,17 @@ import (
 	"github.com/mobilenet-go/mobilenet/internal/pass"
 )
 
-// bf16Ways runs a test by each instruction set that multiplies bfloat16 here.
-func bf16Ways(t *testing.T, run func(t *testing.T)) {
+// bf16Ways runs a test by each instruction set that multiplies bfloat16 here,
+// with the end of its kernels' names.
+func bf16Ways(t *testing.T, run func(t *testing.T, suffix string)) {
 	t.Helper()
-	for _, way := range []string{"amx", "avx512"} {
+	for way, suffix := range map[string]string{"amx": "AMX", "avx512": "AVX512BF16"} {
 		t.Run(way, func(t *testing.T) {
 			t.Setenv(cpu.BF16Env, way)
 			if u := BF16.Resolve(""); u.FellBack() {
 				t.Skip(u)
 			}
-			run(t)
+			run(t, suffix)
 		})
 	}
 }
@@ -45,7 +46,7 @@ func narrowNet(t *testing.T, batch, size int) *graph.Graph {
 // reference in float64 to what factors of eight bits make of them, fused and
 // not; most of the products are made in bfloat16.
 func TestTrainPrecision(t *testing.T) {
-	bf16Ways(t, func(t *testing.T) {
+	bf16Ways(t, func(t *testing.T, suffix string) {
 		pool := NewPool(2)
 		defer pool.Close()
 		for name, g := range map[string]*graph.Graph{
@@ -81,7 +82,7 @@ func TestTrainPrecision(t *testing.T) {
 				half, kinds := 0, map[string]bool{}
 				for _, s := range p.Steps() {
 					for k := range strings.SplitSeq(s.Kernel, "+") {
-						if strings.Contains(k, "BF16") {
+						if strings.Contains(k, "BF16") && strings.HasSuffix(k, suffix) {
 							half++
 							kinds[k] = true
 						}
@@ -98,7 +99,7 @@ func TestTrainPrecision(t *testing.T) {
 // TestTrainPrecisionSameBits: the number of threads, and memory that is
 // shared, change no bit, and a step allocates nothing.
 func TestTrainPrecisionSameBits(t *testing.T) {
-	bf16Ways(t, func(t *testing.T) {
+	bf16Ways(t, func(t *testing.T, _ string) {
 		g := narrowNet(t, 5, 40)
 		for _, fusions := range []int{1, -1} {
 			losses, want := trained(t, g, Options{Precision: BF16, fusions: fusions, apart: true}, nil, 3)

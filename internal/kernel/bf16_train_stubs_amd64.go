@@ -28,6 +28,29 @@ type pairOuterArgs struct {
 	vs        int      // pairs of a row of v, at most 32
 }
 
+// turnArgs are the arguments of the routine that turns pairs; strides are in bytes.
+type turnArgs struct {
+	x       *float32 // the first of sixteen rows of pairs
+	y       *float32 // the first of sixteen times count rows of sixteen pairs
+	xStride int      // between rows
+	yStride int      // between rows of the result
+	count   int      // sixteens of pairs in a row, at least one
+}
+
+// pairTileArgs are the arguments of an outer product of pairs by tiles; strides are in bytes.
+type pairTileArgs struct {
+	u         *float32 // [us][pairs], turned
+	v         *float32 // [pairs][vs]
+	sums      *float32 // [us][vs]
+	uStride   int      // between rows of u
+	vStride   int      // between rows of v
+	sumStride int      // between rows of sums
+	steps     int      // sixteens of pairs
+	us        int      // a multiple of 32, or fewer than that
+	vs        int      // 32 at most
+	config    [64]byte // shapes of the tiles
+}
+
 // pairRowsAVX512 makes pairs of bfloat16 of rows of float32.
 //
 //go:noescape
@@ -37,3 +60,13 @@ func pairRowsAVX512(a *pairArgs)
 //
 //go:noescape
 func outerBF16AVX512(a *pairOuterArgs)
+
+// turnPairsAVX512 makes columns of sixteen rows of pairs.
+//
+//go:noescape
+func turnPairsAVX512(a *turnArgs)
+
+// outerBF16AMX adds the outer products of rows of pairs to sums.
+//
+//go:noescape
+func outerBF16AMX(a *pairTileArgs)
