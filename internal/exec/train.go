@@ -39,7 +39,7 @@ func CompileTrain(g *graph.Graph, opt Options) (*TrainProgram, error) {
 	if least == 0 {
 		least = fuseBytes
 	}
-	plan, err := newTrainPlan(g, maxElems, opt.apart, least)
+	plan, err := newTrainPlan(g, maxElems, opt.apart, least, used.Precision == BF16)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,13 @@ type pairTileArgs struct {
 	config    [64]byte // shapes of the tiles
 }
 
+// storeArgs are the arguments of the routines that store float32s as bfloat16 and load them.
+type storeArgs struct {
+	wide *float32 // float32s
+	half *uint16  // bfloat16s
+	n    int
+}
+
 // pairRowsAVX512 makes pairs of bfloat16 of rows of float32.
 //
 //go:noescape
@@ -70,3 +77,13 @@ func turnPairsAVX512(a *turnArgs)
 //
 //go:noescape
 func outerBF16AMX(a *pairTileArgs)
+
+// storeBF16AVX512 rounds float32s to bfloat16.
+//
+//go:noescape
+func storeBF16AVX512(a *storeArgs)
+
+// loadBF16AVX512 widens bfloat16s.
+//
+//go:noescape
+func loadBF16AVX512(a *storeArgs)

@@ -188,3 +188,32 @@ func TestBF16PackTurned(t *testing.T) {
 	}
 	t.Logf("%d pairs of a shape and a kernel", packed)
 }
+
+// TestBF16Store holds rounding and widening of any number of float32s to their
+// definitions, and what lies behind them to be left alone.
+func TestBF16Store(t *testing.T) {
+	special := []float32{0, 1e-40, float32(math.Inf(1)), float32(math.NaN()), 3.4e38, 1 + 1./256, 1 + 3./256}
+	for n := range 100 {
+		x := testkit.GuardedCopy(testkit.Noise(n, uint64(n)))
+		for i := range min(n, len(special)) {
+			x.Data[n-1-i] = special[i]
+		}
+		half := make([]uint16, n+64)
+		kernel.StoreBF16(x.Data, half[:n])
+		for i, v := range half {
+			if i < n && v != kernel.RoundBF16(x.Data[i]) || i >= n && v != 0 {
+				t.Fatalf("%d numbers: element %d is %#x", n, i, v)
+			}
+		}
+		y := testkit.NewGuarded(n)
+		kernel.LoadBF16(half[:n], y.Data)
+		for i, v := range y.Data {
+			if math.Float32bits(v) != uint32(half[i])<<16 {
+				t.Fatalf("%d numbers: element %d is %v", n, i, v)
+			}
+		}
+		if err := y.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"go/format"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ func files() map[string]string {
 		"vec_stubs_amd64.go":        stubs("amd64", append(blocks, &normBlock, &outerBlock, &tapsBlock, &gradTapsBlock, &linearBlock), functions),
 		"vec_stubs_arm64.go":        stubs("arm64", blocks, functionsNEON()),
 		"bf16_stubs_amd64.go":       stubs("amd64", half, halfFunctions()),
-		"bf16_train_stubs_amd64.go": stubs("amd64", []*block{&pairBlock, &pairOuterBlock, &turnBlock, &pairTileBlock}, append(pairFunctions, pairTileFunctions...)),
+		"bf16_train_stubs_amd64.go": stubs("amd64", []*block{&pairBlock, &pairOuterBlock, &turnBlock, &pairTileBlock, &storeBlock}, slices.Concat(pairFunctions, pairTileFunctions, storeFunctions)),
 	}
 	for name, emit := range map[string]func(*asm){
 		"gemm_amd64.s": gemmFile, "dw_amd64.s": dwFile, "elem_amd64.s": elemFile,

@@ -41,6 +41,7 @@ func pairFile(a *asm) {
 	a.raw("GLOBL interleave<>(SB), RODATA|NOPTR, $64")
 	pairRows(a)
 	turnPairs(a)
+	storeRows(a)
 	pairOuter(a)
 }
 
