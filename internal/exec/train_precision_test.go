@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -163,4 +164,59 @@ func TestTrainPrecisionMissing(t *testing.T) {
 			t.Errorf("%s: %v", p, err)
 		}
 	}
+}
+
+// TestTrainPrecisionRandom holds steps of unusual layers, whose values are
+// stored as bfloat16, to the reference, and to the same bits for any threads.
+func TestTrainPrecisionRandom(t *testing.T) {
+	bf16Ways(t, func(t *testing.T, _ string) {
+		towers, worst := 40, 0.0
+		if testing.Short() {
+			towers = 10
+		}
+		stored := 0
+		for seed := range towers {
+			if seed == 0 {
+				seed = 1170 // bands of nothing but padding
+			}
+			src, text := randomTower(t, rand.New(rand.NewPCG(uint64(seed), 7)))
+			g := trainable(t, src, pass.TrainingOptions{}, pass.Optimizer{Kind: pass.SGD})
+			_, r := referenceTrained(t, g, 1)
+			opt := Options{Precision: BF16, fusions: 1}
+			losses, vars := trained(t, g, opt, nil, 1)
+			size, wrong := 0.0, 0.0
+			for _, id := range pass.Trained(g, nil) {
+				name := g.Node(id).Name + ".velocity"
+				want := r.Variable(name)
+				for i, v := range vars[name] {
+					size += want[i] * want[i]
+					wrong += math.Pow(want[i]-float64(v), 2)
+				}
+			}
+			e := math.Sqrt(wrong / size)
+			if worst = max(worst, e); !(e < 0.12) {
+				t.Errorf("seed %d: relative error %g\n%s", seed, e, text)
+			}
+			pool := NewPool(3)
+			again, other := trained(t, g, opt, pool, 1)
+			pool.Close()
+			if !slices.Equal(losses, again) {
+				t.Errorf("seed %d: losses %v and %v", seed, losses, again)
+			}
+			for v, x := range other {
+				if !slices.Equal(x, vars[v]) {
+					t.Errorf("seed %d: variable %s differs", seed, v)
+				}
+			}
+			p, err := CompileTrain(g, opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored += len(p.plan.stored)
+		}
+		if stored < towers {
+			t.Errorf("%d values are stored as bfloat16", stored)
+		}
+		t.Logf("worst relative error %.3f, %d values stored as bfloat16", worst, stored)
+	})
 }
