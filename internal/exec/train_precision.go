@@ -6,9 +6,9 @@ import (
 	"github.com/mobilenet-go/mobilenet/internal/kernel"
 )
 
-// Training in bf16 multiplies in bfloat16 and does everything else, storing
-// included, in float32: variables, what optimizers keep, norms, activations,
-// depthwise convolutions and all sums. Pointwise convolutions round what they
+// Training in bf16 multiplies in bfloat16 and computes everything else in
+// float32: variables, what optimizers keep, norms, activations, depthwise
+// convolutions and all sums. What is stored as bfloat16 tells findStored. Pointwise convolutions round what they
 // multiply, forwards, for the gradient of their input and for that of their
 // weight. Products of one pixel a picture, the classifier and the gates, stay
 // float32: they are few. So do dense windows: of the family only the first
