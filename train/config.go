@@ -11,9 +11,12 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mobilenet-go/mobilenet/dataset"
+	"github.com/mobilenet-go/mobilenet/internal/exec"
 	"github.com/mobilenet-go/mobilenet/transform"
 )
 
@@ -38,8 +41,8 @@ type Config struct {
 	// Dir is the run's folder. It is made, and must not hold another run.
 	Dir string
 	// Resume continues the run in Dir by its stored plan; Data must be the same
-	// data, and of the other fields only Named, Threads, Kernels, CacheBytes, Progress
-	// and Command count.
+	// data, Precision its own or empty, and of the other fields only Named,
+	// Threads, Kernels, CacheBytes, Progress and Command count.
 	Resume bool
 	// Seed of everything random. The same seed gives the same bits.
 	Seed uint64
@@ -47,6 +50,11 @@ type Config struct {
 	Threads int
 	// Kernels limits the arithmetic to a rung, as "ref" or "go".
 	Kernels string
+	// Precision is the arithmetic of a step's products: "fp32" (the default) or
+	// "bf16", with weights and everything else in float32. Where the machine has
+	// no fast bf16 a new run is planned in fp32, and a run begun in bf16 is not
+	// resumed.
+	Precision string
 
 	// Epochs replaces the recipe's number; it may be a fraction.
 	Epochs float64
@@ -159,6 +167,8 @@ func (c *Config) Validate() error {
 		return fail("Time", c.Time, "a duration above 0")
 	case c.Threads < 0:
 		return fail("Threads", c.Threads, "a number from 0")
+	case c.Precision != "" && !slices.Contains(exec.TrainPrecisions(), c.Precision):
+		return fail("Precision", fmt.Sprintf("%q", c.Precision), strings.Join(exec.TrainPrecisions(), " or "))
 	case c.Batch < 0 || c.Batch == 1:
 		return fail("Batch", c.Batch, "2 or more pictures, because batch norm does not work on one")
 	case c.Resolution < 0 || c.Resolution > 1<<12 || c.Resolution > 0 && c.Resolution < 8:

@@ -40,6 +40,7 @@ func draft(c *Config, from *engine.Model) (p *Plan, budget time.Duration, err er
 	if p.Model == "" && p.From == "" {
 		p.Model = "v3_small"
 	}
+	p.choosePrecision(c)
 	for _, f := range []struct {
 		path string
 		hash *string

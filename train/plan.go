@@ -44,6 +44,8 @@ type Plan struct {
 	Resolution int    `json:"resolution"`
 	Recipe     Recipe `json:"recipe"` // resolved: its epochs and batch are the ones trained
 	Seed       uint64 `json:"seed"`
+	// Precision is the arithmetic of the products: empty for fp32, or bf16.
+	Precision string `json:"precision,omitempty"`
 	// StepsPerEpoch and Steps count optimizer steps.
 	StepsPerEpoch int64 `json:"steps_per_epoch"`
 	Steps         int64 `json:"steps"`

@@ -121,6 +121,9 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		if err := r.plan.check(c); err != nil {
 			return err
 		}
+		if err := r.plan.checkPrecision(c); err != nil {
+			return err
+		}
 		if err := open(r.plan.From); err != nil {
 			return err
 		}

@@ -77,7 +77,20 @@ func TestStop(t *testing.T) {
 	}
 	mustRun(t, config("whole"))
 	c := config("broken")
-	stops := 0
+	stops := interrupted(t, c)
+	if stops < 4 {
+		t.Errorf("stopped %d times only", stops)
+	}
+	for _, f := range []string{LastFile, BestFile} {
+		same(t, filepath.Join(base, "whole", f), filepath.Join(base, "broken", f))
+	}
+	sameState(t, filepath.Join(base, "whole"), filepath.Join(base, "broken"))
+}
+
+// interrupted runs a training that is cancelled every few steps or in a
+// validation, and resumed, to its end. It returns how often.
+func interrupted(t *testing.T, c *Config) (stops int) {
+	t.Helper()
 	for try := 0; ; try++ {
 		ctx, cancel := context.WithCancel(context.Background())
 		calls := 0
@@ -99,13 +112,7 @@ func TestStop(t *testing.T) {
 		}
 		c.Resume = true
 	}
-	if stops < 4 {
-		t.Errorf("stopped %d times only", stops)
-	}
-	for _, f := range []string{LastFile, BestFile} {
-		same(t, filepath.Join(base, "whole", f), filepath.Join(base, "broken", f))
-	}
-	sameState(t, filepath.Join(base, "whole"), filepath.Join(base, "broken"))
+	return stops
 }
 
 // TestFreeze: frozen layers keep every bit, statistics included; the others move.

@@ -53,7 +53,7 @@ func newStepper(n *network, p *Plan, pool *exec.Pool, kernels string) (*stepper,
 		if err != nil {
 			return nil, err
 		}
-		if part.program, err = exec.CompileTrain(part.program0, exec.Options{Impl: kernels}); err != nil {
+		if part.program, err = exec.CompileTrain(part.program0, exec.Options{Impl: kernels, Precision: exec.Precision(p.Precision)}); err != nil {
 			return nil, err
 		}
 		s.parts = append(s.parts, &part.part)

@@ -2,7 +2,7 @@
 // backwards, stochastic gradient descent with momentum, and the averages of
 // the batch norms.
 //
-//	go run ./bench/trainstep [-model mobilenet_v2] [-size 224] [-batch 32] [-threads 2] [-steps 5] [-profile]
+//	go run ./bench/trainstep [-model mobilenet_v2] [-size 224] [-batch 32] [-threads 2] [-steps 5] [-precision bf16] [-profile]
 //
 // The last line is one of JSON: the best and median step in seconds, images per
 // second, the planned bytes of activations, and the process's peak. With
@@ -37,6 +37,7 @@ type result struct {
 	Batch         int     `json:"batch"`
 	Threads       int     `json:"threads"`
 	Impl          string  `json:"impl"`
+	Precision     string  `json:"precision"` // used
 	Best          float64 `json:"best_s"`
 	Median        float64 `json:"median_s"`
 	Images        float64 `json:"images_per_s"`
@@ -56,16 +57,17 @@ func main() {
 	threads := flag.Int("threads", 2, "threads")
 	steps := flag.Int("steps", 5, "steps timed, after one that is not")
 	impl := flag.String("impl", "", "limit of the kernels: go, avx2, avx512; the best there are by default")
+	precision := flag.String("precision", "fp32", "arithmetic of the products: fp32 or bf16")
 	profile := flag.Bool("profile", false, "print where the time goes")
 	nodes := flag.Int("nodes", 0, "print that many of the slowest steps too")
 	flag.Parse()
-	if err := run(*model, *size, *batch, *threads, *steps, *impl, *profile, *nodes); err != nil {
+	if err := run(*model, *size, *batch, *threads, *steps, exec.Options{Impl: *impl, Precision: exec.Precision(*precision)}, *profile, *nodes); err != nil {
 		fmt.Fprintln(os.Stderr, "trainstep:", err)
 		os.Exit(1)
 	}
 }
 
-func run(model string, size, batch, threads, steps int, impl string, profile bool, nodes int) error {
+func run(model string, size, batch, threads, steps int, opt exec.Options, profile bool, nodes int) error {
 	if steps < 1 {
 		return fmt.Errorf("%d steps", steps)
 	}
@@ -73,7 +75,7 @@ func run(model string, size, batch, threads, steps int, impl string, profile boo
 	if err != nil {
 		return err
 	}
-	p, err := exec.CompileTrain(g, exec.Options{Impl: impl})
+	p, err := exec.CompileTrain(g, opt)
 	if err != nil {
 		return err
 	}
@@ -111,7 +113,7 @@ func run(model string, size, batch, threads, steps int, impl string, profile boo
 	}
 	cpu, peak := usage()
 	slices.Sort(times)
-	r := result{Model: model, Size: size, Batch: batch, Threads: threads, Impl: impl, Best: times[0], Median: times[len(times)/2],
+	r := result{Model: model, Size: size, Batch: batch, Threads: threads, Impl: opt.Impl, Precision: p.Used().String(), Best: times[0], Median: times[len(times)/2],
 		ArenaMiB: float64(p.Bytes()) / (1 << 20), PeakMiB: peak, CPU: (cpu - before) / float64(steps), LossFirst: losses[0], LossLast: losses[len(losses)-1]}
 	r.Images, r.MedianImages = float64(batch)/r.Best, float64(batch)/r.Median
 	for _, st := range p.Steps() {

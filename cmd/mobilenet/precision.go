@@ -21,6 +21,14 @@ func checkPrecision(name string) error {
 	return usagef("--precision %q%s: use fp32, bf16 or bf16x3", name, suggest.DidYouMean(name, engine.Precisions()))
 }
 
+// checkTrainPrecision is checkPrecision for training.
+func checkTrainPrecision(name string) error {
+	if name == "" || name == "fp32" || name == "bf16" {
+		return nil
+	}
+	return usagef("--precision %q%s: training takes fp32 or bf16", name, suggest.DidYouMean(name, []string{"fp32", "bf16"}))
+}
+
 // warnPrecision tells a person who asked for a precision that it is not used, and
 // of toggles in the environment that were not understood.
 func (a *app) warnPrecision(asked, used string, asAsked bool) {

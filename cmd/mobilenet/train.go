@@ -14,6 +14,7 @@ import (
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/builtin"
 	"github.com/mobilenet-go/mobilenet/dataset"
+	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/mobilenet-go/mobilenet/train"
 	"github.com/mobilenet-go/mobilenet/transform"
 )
@@ -84,6 +85,7 @@ saves; --resume RUN continues an interrupted or killed run to the same bits.`,
 	f.BoolVar(&t.NoHead, "no-head", false, "do not train the classifier alone first")
 	f.IntVar(&t.Patience, "patience", 0, "stop after so many epochs without improvement (default never)")
 	f.StringVar(&t.classList, "class-list", "", "text or JSON file of the classes in their order")
+	f.StringVar(&t.Precision, "precision", "", "arithmetic of a step's products: fp32, or bf16 with weights in float32 (default fp32)")
 	f.IntVar(&t.cache, "cache", 0, "MiB of memory for decoded pictures (default 512)")
 	registerRun(f, &t.threads, &t.Kernels)
 	return c
@@ -134,6 +136,10 @@ func (a *app) runTrain(ctx context.Context, c *cobra.Command, t *trainFlags, arg
 			t.ClassWeights = append(t.ClassWeights, 1/float64(max(n, 1)))
 		}
 	}
+	if !t.Resume {
+		used, asAsked := engine.ResolvePrecision(t.Precision, t.Kernels)
+		a.warnPrecision(t.Precision, used, asAsked)
+	}
 	show := newTrainView(a)
 	t.Progress = show.progress
 	t.Threads, t.Command = t.threads, shellLine(os.Args)
@@ -170,12 +176,15 @@ func (t *trainFlags) settle(c *cobra.Command) error {
 	t.CacheBytes = int64(t.cache) << 20
 	if t.resume != "" {
 		for _, name := range []string{"model", "from", "epochs", "time", "recipe", "out", "seed", "batch", "resolution", "rate", "augment", "freeze",
-			"layer-decay", "accumulate", "teacher", "teacher-weight", "teacher-temperature", "balanced", "weighted", "no-head", "patience", "class-list"} {
+			"layer-decay", "accumulate", "teacher", "teacher-weight", "teacher-temperature", "balanced", "weighted", "no-head", "patience", "class-list", "precision"} {
 			if c.Flags().Changed(name) {
 				return usagef("--%s: a run is resumed as it was planned; leave it out, or begin another run", name)
 			}
 		}
 		return nil
+	}
+	if err := checkTrainPrecision(t.Precision); err != nil {
+		return err
 	}
 	for _, name := range []string{"epochs", "time", "batch", "rate", "accumulate", "patience"} {
 		if f := c.Flags().Lookup(name); f.Changed && (f.Value.String() == "0" || f.Value.String() == "0s") {

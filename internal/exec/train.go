@@ -19,6 +19,7 @@ type TrainProgram struct {
 	steps   []graph.ID // a fused one by its last node
 	fused   *fusions
 	impl    string
+	used    Used                // the precision
 	names   map[graph.ID]string // the kernels
 	scratch int
 	partial int
@@ -30,15 +31,19 @@ func CompileTrain(g *graph.Graph, opt Options) (*TrainProgram, error) {
 	if opt.Impl != "" && cpu.Rung(opt.Impl) < 0 {
 		return nil, fmt.Errorf("unknown kernels %q: use one of %s", opt.Impl, strings.Join(cpu.Rungs(), ", "))
 	}
+	used, err := resolveTraining(opt)
+	if err != nil {
+		return nil, err
+	}
 	least := opt.fusions
 	if least == 0 {
 		least = fuseBytes
 	}
-	plan, err := newTrainPlan(g, maxElems, opt.apart, least)
+	plan, err := newTrainPlan(g, maxElems, opt.apart, least, used.Precision == BF16)
 	if err != nil {
 		return nil, err
 	}
-	p := &TrainProgram{g: g, plan: plan, fused: plan.fused, impl: opt.Impl, names: make(map[graph.ID]string)}
+	p := &TrainProgram{g: g, plan: plan, fused: plan.fused, impl: used.limit(opt.Impl), used: used, names: make(map[graph.ID]string)}
 	for i := range g.Nodes {
 		id, n := graph.ID(i), &g.Nodes[i]
 		if !plan.live[i] || leaf(n.Op) {
@@ -98,7 +103,7 @@ func (p *TrainProgram) lower(id graph.ID, at func(graph.ID) []float32, packs *tr
 	case nil:
 		return nil, nil
 	case *kernel.Conv:
-		k := kernel.SelectConv(&a.ConvShape, p.impl)
+		k := p.selectConv(&a.ConvShape)
 		if packs != nil {
 			a.Weight = packs.add(at(n.In[1]), k, a.ConvShape, nil)
 		}
@@ -108,6 +113,8 @@ func (p *TrainProgram) lower(id graph.ID, at func(graph.ID) []float32, packs *tr
 			return newConvTask(c, k), nil
 		}
 		return newTrainTask(args, p.impl), nil
+	case *kernel.ConvGradWeight:
+		p.narrowWeight(a)
 	}
 	return newTrainTask(args, p.impl), nil
 }
@@ -119,7 +126,7 @@ func (p *TrainProgram) turned(a *kernel.ConvGradInput, packs *trainPacks) (*kern
 	if !ok {
 		return nil, nil
 	}
-	k := kernel.SelectConv(&s, p.impl)
+	k := p.selectConv(&s)
 	c := &kernel.Conv{ConvShape: s, X: a.DY, Y: a.DX, Bias: make([]float32, s.O)}
 	if packs != nil {
 		c.Weight = packs.add(a.Weight, k, s, &a.ConvShape)
@@ -191,7 +198,7 @@ func newTrainTask(args any, impl string) namedTask {
 	case *kernel.ConvGradInput:
 		return newReduceTask(a, kernel.Select(kernel.ConvGradInputKernels(), a, impl))
 	case *kernel.ConvGradWeight:
-		return newReduceTask(a, kernel.Select(kernel.ConvGradWeightKernels(), a, impl))
+		return newReduceTask(a, kernel.SelectConvGradWeight(a, impl))
 	case *kernel.ActivationGrad:
 		return newReduceTask(a, kernel.Select(kernel.ActivationGradKernels(), a, impl))
 	case *kernel.SoftmaxGrad:

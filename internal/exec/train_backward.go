@@ -18,17 +18,23 @@ type backwardTask struct {
 	weight kernel.ConvGradWeight
 	kw     *kernel.Kernel[kernel.ConvGradWeight]
 	dx     inputGrad
+	from   backwardRows
 	sums   *kernel.BatchNormGradSums // nil for none
 	ks     *kernel.Kernel[kernel.BatchNormGradSums]
 	state  []backwardState
-	// The scratch: rows of gradients, rows of inputs, sums of channels and of
-	// the weight, the kernels' own.
-	dyLen, xLen, sumLen, partLen, scratch int
+	// The scratch: rows of gradients, rows of inputs, rows that are read or
+	// written as bfloat16, sums of channels and of the weight, the kernels' own.
+	dyLen, xLen, dxLen, readLen, sumLen, partLen, scratch int
 	// Sums of each task: of the weight, size elements each, of the channels.
 	dw    [][]float32
 	size  int
 	total [][]float64
 }
+
+// backwardRows are the values of a backwardTask that may be stored as bfloat16:
+// operands of the gradient of the norm, the inputs to normalise again, the
+// gradient that is written, and the inputs that its sums go over.
+type backwardRows struct{ x, dy, again, dx, sums rows }
 
 // inputGrad is the gradient by the input: a convolution with the weights
 // turned round, a kernel of its own, or nothing.
@@ -55,13 +61,13 @@ type backwardState struct {
 	dx      rowRange
 }
 
-func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTrain, weight *kernel.ConvGradWeight, dx inputGrad, sums *kernel.BatchNormGradSums, impl string) *backwardTask {
+func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTrain, weight *kernel.ConvGradWeight, dx inputGrad, sums *kernel.BatchNormGradSums, from backwardRows, impl string) *backwardTask {
 	size := len(weight.DWeight)
 	if size == 0 {
 		size = weight.O * (weight.C / weight.Groups) * weight.KH * weight.KW
 	}
 	t := &backwardTask{bands: newBands(weight.ConvShape, true, min(bandTasks, max(4, (1<<21)/max(size, 1)))),
-		grad: *grad, again: again, weight: *weight, dx: dx, sums: sums}
+		grad: *grad, again: again, weight: *weight, dx: dx, sums: sums, from: from}
 	t.grad.Of = grad.Rows
 	t.kg = kernel.Select(kernel.BatchNormGradInputKernels(), grad, impl)
 	if again != nil {
@@ -73,7 +79,7 @@ func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTra
 	st := &backwardState{}
 	t.set(st, 0)
 	st.weight.Add = true
-	t.kw = kernel.Select(kernel.ConvGradWeightKernels(), &st.weight, impl)
+	t.kw = kernel.SelectConvGradWeight(&st.weight, impl)
 	t.state = make([]backwardState, t.tasks)
 	t.size = size
 	for range t.tasks {
@@ -84,6 +90,15 @@ func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTra
 	for i := range t.picture {
 		t.set(st, i)
 		t.dyLen = max(t.dyLen, (st.dy.hi-st.dy.lo)*t.s.OW*t.s.O)
+		if from.sums.half {
+			t.dyLen = max(t.dyLen, st.sums.Rows*t.s.C) // when the gradients are done with
+		}
+		if from.dx.half {
+			t.dxLen = max(t.dxLen, (st.dx.hi-st.dx.lo)*t.s.W*t.s.C)
+		}
+		if from.dy.half {
+			t.readLen = max(t.readLen, st.grad.Rows*t.s.O)
+		}
 		own = max(own, need(t.kg, &st.grad), t.kw.ScratchLen(&st.weight))
 		if t.kw.Reduce != nil {
 			t.partLen = up(t.kw.Reduce.Len(&st.weight))
@@ -103,7 +118,8 @@ func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTra
 		}
 	}
 	t.dyLen, t.xLen, t.sumLen = up(t.dyLen), up(t.xLen), up(2*t.s.C)
-	t.scratch = t.dyLen + t.xLen + t.sumLen + t.partLen + own
+	t.dxLen = up(max(t.dxLen, t.readLen)) // one is over before the other begins
+	t.scratch = t.dyLen + t.xLen + t.dxLen + t.sumLen + t.partLen + own
 	return t
 }
 
@@ -174,6 +190,7 @@ func (t *backwardTask) set(st *backwardState, band int) {
 	switch {
 	case t.dx.conv != nil:
 		g, _ := kernel.GradInputConv(s)
+		g.BF16 = t.dx.conv.BF16
 		st.conv = *t.dx.conv
 		st.conv.ConvShape = cut(g, st.dy, st.dx)
 	case t.dx.strided != nil:
@@ -189,7 +206,8 @@ func (t *backwardTask) set(st *backwardState, band int) {
 func (t *backwardTask) Run(task int, scratch []float32) {
 	st, s := &t.state[task], &t.s
 	dy, rows := scratch[:t.dyLen], scratch[t.dyLen:][:t.xLen]
-	sums, own := scratch[t.dyLen+t.xLen:][:2*s.C], scratch[t.dyLen+t.xLen+t.sumLen:]
+	wide, scratch := scratch[t.dyLen+t.xLen:][:t.dxLen], scratch[t.dyLen+t.xLen+t.dxLen:]
+	sums, own := scratch[:2*s.C], scratch[t.sumLen:]
 	partial, own := own[:t.partLen], own[t.partLen:]
 	clear(partial)
 	dw, total := t.dw[task], t.total[task]
@@ -202,13 +220,14 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 		inputs := func(h int) int { return (picture*s.H + h) * s.W * s.C }
 		at := (picture*s.OH + st.dy.lo) * s.OW * s.O
 		if st.grad.Rows > 0 {
-			st.grad.X, st.grad.DY, st.grad.DX = t.grad.X[at:], t.grad.DY[at:], dy
+			n := st.grad.Rows * s.O
+			st.grad.X, st.grad.DY, st.grad.DX = t.from.x.load(at, n, dy), t.from.dy.load(at, n, wide), dy
 			runAll(t.kg, &st.grad, own)
 		}
 		if st.own.lo < st.own.hi {
 			st.weight.X = t.weight.X
 			if t.again != nil {
-				st.again.X, st.again.Y = t.again.X[inputs(st.x.lo):], rows
+				st.again.X, st.again.Y = t.from.again.load(inputs(st.x.lo), st.again.Rows*s.C, rows), rows
 				runAll(t.ka, &st.again, own)
 				st.weight.X = rows
 			} else {
@@ -225,7 +244,8 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 		if !t.dx.on() {
 			continue
 		}
-		out := t.dx.out[inputs(st.dx.lo):inputs(st.dx.hi)]
+		to, n := inputs(st.dx.lo), (st.dx.hi-st.dx.lo)*s.W*s.C
+		out := t.from.dx.place(to, n, wide)
 		switch {
 		case st.grad.Rows == 0:
 			clear(out)
@@ -239,12 +259,13 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 			runAll(t.dx.ks, &st.strided, own)
 		}
 		if t.sums != nil {
-			st.sums.X, st.sums.DY, st.sums.Y = t.sums.X[inputs(st.dx.lo):], out, sums
+			st.sums.X, st.sums.DY, st.sums.Y = t.from.sums.load(to, n, dy), out, sums
 			runAll(t.ks, &st.sums, own)
 			for c, v := range sums {
 				total[c] += float64(v)
 			}
 		}
+		t.from.dx.store(to, n, wide)
 	}
 	if t.kw.Reduce != nil {
 		st.weight.DWeight = dw

@@ -13,6 +13,13 @@ const bandTasks = 32
 // bandPixels is the least pixels of a band of a pointwise convolution.
 const bandPixels = 96
 
+// In bfloat16 products take half the time, so that the sums of a weight, and
+// what is done once a band, count for more.
+const (
+	narrowBandBytes  = 960 << 10
+	narrowBandPixels = 192
+)
+
 // bands divides a convolution by rows: of each picture or, where pictures do
 // not matter, of all.
 type bands struct {
@@ -32,6 +39,10 @@ func newBands(s kernel.ConvShape, inputs bool, most int) bands {
 	if inputs {
 		b.total = s.H
 	}
+	space, pixels := bandBytes, bandPixels
+	if s.BF16 != (kernel.BF16{}) {
+		space, pixels = narrowBandBytes, narrowBandPixels
+	}
 	// A row of outputs, and of inputs where a band begins and ends.
 	in, out := s.W*s.C, s.OW*s.O
 	for b.rows = 1; b.rows < b.total; b.rows++ {
@@ -40,7 +51,7 @@ func newBands(s kernel.ConvShape, inputs bool, most int) bands {
 		if inputs {
 			size = 2*n*in + ((n+s.KH-1)/s.StrideH+1)*out
 		}
-		if 4*size > bandBytes && (s.KH > 1 || b.rows*s.W >= bandPixels) {
+		if 4*size > space && (s.KH > 1 || b.rows*s.W >= pixels) {
 			break
 		}
 	}

@@ -16,10 +16,13 @@ type forwardTask struct {
 	kn    *kernel.Kernel[kernel.BatchNormTrain]
 	stats *kernel.ChannelStats // nil for none
 	ks    *kernel.Kernel[kernel.ChannelStats]
-	state []forwardState
-	sums  []moments // of each task
-	// The scratch: the normalised rows, the statistics, the kernels' own.
-	rows, own, scratch int
+	// What is read, by the norm or the convolution, and what is written.
+	in, out rows
+	state   []forwardState
+	sums    []moments // of each task
+	// The scratch: the normalised rows, results that are stored as bfloat16,
+	// the statistics, the kernels' own.
+	rows, results, own, scratch int
 }
 
 // forwardState is a task's own argument blocks and sums.
@@ -29,9 +32,10 @@ type forwardState struct {
 	stats kernel.ChannelStats
 }
 
-func newForwardTask(conv *kernel.Conv, k *kernel.ConvKernel, norm *kernel.BatchNormTrain, stats *kernel.ChannelStats, impl string) *forwardTask {
-	t := &forwardTask{bands: newBands(conv.ConvShape, false, bandTasks), conv: *conv, k: k, norm: norm, stats: stats}
+func newForwardTask(conv *kernel.Conv, k *kernel.ConvKernel, norm *kernel.BatchNormTrain, stats *kernel.ChannelStats, impl string, halfIn, halfOut bool) *forwardTask {
+	t := &forwardTask{bands: newBands(conv.ConvShape, false, bandTasks), conv: *conv, k: k, norm: norm, stats: stats, in: rows{conv.X, false}, out: rows{conv.Y, halfOut}}
 	if norm != nil {
+		t.in = rows{norm.X, halfIn}
 		t.kn = kernel.Select(kernel.BatchNormTrainKernels(), norm, impl)
 	}
 	if stats != nil {
@@ -41,7 +45,10 @@ func newForwardTask(conv *kernel.Conv, k *kernel.ConvKernel, norm *kernel.BatchN
 	t.sums = newMoments(t.tasks, t.s.O)
 	st := &forwardState{}
 	for i := range t.picture {
-		in, _ := t.set(st, 0, i)
+		in, out := t.set(st, 0, i)
+		if halfOut {
+			t.results = max(t.results, (out.hi-out.lo)*t.s.OW*t.s.O)
+		}
 		if norm != nil {
 			t.rows = max(t.rows, (in.hi-in.lo)*t.s.W*t.s.C)
 			t.own = max(t.own, need(t.kn, &st.norm))
@@ -52,7 +59,8 @@ func newForwardTask(conv *kernel.Conv, k *kernel.ConvKernel, norm *kernel.BatchN
 		}
 	}
 	t.rows = (t.rows + align - 1) / align * align
-	t.scratch = t.rows + (2*t.s.O+align-1)/align*align + t.own
+	t.results = (t.results + align - 1) / align * align
+	t.scratch = t.rows + t.results + (2*t.s.O+align-1)/align*align + t.own
 	return t
 }
 
@@ -93,7 +101,8 @@ func (t *forwardTask) set(st *forwardState, picture, band int) (in, out rowRange
 
 func (t *forwardTask) Run(task int, scratch []float32) {
 	st := &t.state[task]
-	rows, stats, own := scratch[:t.rows], scratch[t.rows:][:2*t.s.O], scratch[t.scratch-t.own:]
+	rows, stats, own := scratch[:t.rows], scratch[t.rows+t.results:][:2*t.s.O], scratch[t.scratch-t.own:]
+	results := scratch[t.rows:][:t.results]
 	sums := &t.sums[task]
 	sums.clear()
 	s := &t.s
@@ -103,13 +112,14 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 		in, out := t.set(st, picture, i%t.picture)
 		at := (picture*s.H + in.lo) * s.W * s.C
 		if t.norm != nil {
-			st.norm.X, st.norm.Y = t.norm.X[at:], rows
+			st.norm.X, st.norm.Y = t.in.load(at, st.norm.Rows*s.C, rows), rows
 			runAll(t.kn, &st.norm, own)
 			st.conv.X = rows
 		} else {
-			st.conv.X = t.conv.X[at:]
+			st.conv.X = t.in.load(at, 0, nil)
 		}
-		st.conv.Y = t.conv.Y[(picture*s.OH+out.lo)*s.OW*s.O:]
+		to, n := (picture*s.OH+out.lo)*s.OW*s.O, (out.hi-out.lo)*s.OW*s.O
+		st.conv.Y = t.out.place(to, n, results)
 		for k := range t.k.Tasks(&st.conv.ConvShape) {
 			t.k.Run(&st.conv, k, own)
 		}
@@ -118,6 +128,7 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 			runAll(t.ks, &st.stats, own)
 			sums.add(stats, st.stats.Rows)
 		}
+		t.out.store(to, n, results)
 	}
 }
 

@@ -43,6 +43,7 @@ func (p *TrainProgram) lowerFused(f *fusion, at func(graph.ID) []float32, packs 
 	if err != nil {
 		return nil, err
 	}
+	p.narrowWeight(weight)
 	sums, err := lowerAs[kernel.BatchNormGradSums](p.g, f.sums, at)
 	if err != nil {
 		return nil, err
@@ -58,7 +59,20 @@ func (p *TrainProgram) lowerFused(f *fusion, at func(graph.ID) []float32, packs 
 		}
 		dx.out = a.DX
 	}
-	return newBackwardTask(grad, again, weight, dx, sums, p.impl), nil
+	in := func(id graph.ID, k int, x []float32) rows {
+		return rows{x, p.plan.stored[p.g.Nodes[id].In[k]]}
+	}
+	from := backwardRows{x: in(f.normGrad, 0, grad.X), dy: in(f.normGrad, 1, grad.DY)}
+	if again != nil {
+		from.again = in(f.again, 0, again.X)
+	}
+	if dx.on() {
+		from.dx = rows{dx.out, p.plan.stored[f.dx]}
+	}
+	if sums != nil {
+		from.sums = in(f.sums, 0, sums.X)
+	}
+	return newBackwardTask(grad, again, weight, dx, sums, from, p.impl), nil
 }
 
 func (p *TrainProgram) lowerForward(f *fusion, at func(graph.ID) []float32, packs *trainPacks) (fusedTask, error) {
@@ -74,11 +88,12 @@ func (p *TrainProgram) lowerForward(f *fusion, at func(graph.ID) []float32, pack
 	if err != nil {
 		return nil, err
 	}
-	k := kernel.SelectConv(&conv.ConvShape, p.impl)
+	k := p.selectConv(&conv.ConvShape)
 	if packs != nil {
 		conv.Weight = packs.add(at(p.g.Nodes[f.conv].In[1]), k, conv.ConvShape, nil)
 	}
-	return newForwardTask(conv, k, norm, stats, p.impl), nil
+	halfIn := norm != nil && p.plan.stored[p.g.Nodes[f.norm].In[0]]
+	return newForwardTask(conv, k, norm, stats, p.impl, halfIn, p.plan.stored[f.conv]), nil
 }
 
 // fusedStep describes a fusion.

@@ -18,20 +18,26 @@ type trainPlan struct {
 	len   int
 	naive int
 	fused *fusions
+	// stored are the values that lie in memory as bfloat16.
+	stored map[graph.ID]bool
 	// copies are the Assign nodes whose value lies elsewhere.
 	copies []assign
 }
 
 // newTrainPlan places the values of g in at most that many elements. With apart
 // nothing shares memory, for comparison. Nodes of values of at least that many
-// bytes are fused.
-func newTrainPlan(g *graph.Graph, most int, apart bool, fuse int) (*trainPlan, error) {
+// bytes are fused; with narrow those that only fused steps read are stored as
+// bfloat16.
+func newTrainPlan(g *graph.Graph, most int, apart bool, fuse int, narrow bool) (*trainPlan, error) {
 	p := &trainPlan{live: make([]bool, len(g.Nodes)), owner: make([]graph.ID, len(g.Nodes)), off: make([]int, len(g.Nodes))}
 	assigns, err := p.roots(g)
 	if err != nil {
 		return nil, err
 	}
 	p.fused = findFusions(g, p.live, fuse)
+	if narrow {
+		p.stored = findStored(g, p.live, p.fused)
+	}
 	last := p.lastUse(g)
 	p.place(g, last, assigns, apart)
 	lives := make([]life, 0, len(g.Nodes))
@@ -46,7 +52,7 @@ func newTrainPlan(g *graph.Graph, most int, apart bool, fuse int) (*trainPlan, e
 		}
 		if p.owner[i] != id {
 			l := &lives[at[p.owner[i]]]
-			l.dies, l.len = max(l.dies, last[i]), max(l.len, n.Type.Shape.Len())
+			l.dies, l.len = max(l.dies, last[i]), max(l.len, p.size(g, id))
 			continue
 		}
 		born := i
@@ -54,7 +60,7 @@ func newTrainPlan(g *graph.Graph, most int, apart bool, fuse int) (*trainPlan, e
 			born = -1
 		}
 		at[id] = len(lives)
-		lives = append(lives, life{id, n.Type.Shape.Len(), born, last[i], 0})
+		lives = append(lives, life{id, p.size(g, id), born, last[i], 0})
 	}
 	for i := range lives {
 		if apart {

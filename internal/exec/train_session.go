@@ -132,7 +132,7 @@ func (s *TrainSession) value(id graph.ID) []float32 {
 	case graph.Constant:
 		return n.Value.Values(nil)
 	}
-	off, size := s.p.plan.off[owner], s.p.g.Node(id).Type.Shape.Len()
+	off, size := s.p.plan.off[owner], s.p.plan.size(s.p.g, id)
 	return s.arena[off : off+size : off+size]
 }
 

@@ -80,7 +80,7 @@ func (v *halfISA) gemmKernel(name string, accepts func(*ConvShape) bool, parts i
 	if parts == 2 {
 		bound = 3e-5 // of the product of the low parts, left out
 	}
-	return ConvKernel{
+	k := ConvKernel{
 		Name: name + "x32" + v.suffix, Impl: v.impl, Available: v.available, MaxError: bound,
 		Accepts: func(s *ConvShape) bool {
 			if !acceptGemm(s) || s.Groups != 1 || s.BF16.Parts != parts || accepts != nil && !accepts(s) {
@@ -98,6 +98,10 @@ func (v *halfISA) gemmKernel(name string, accepts func(*ConvShape) bool, parts i
 			return func(a *Conv, task int, scratch []float32) { v.run(a, p, task, scratch) }
 		},
 	}
+	if parts == 1 {
+		k.PackTurned = v.packHalfTurned
+	}
+	return k
 }
 
 // panelLen is the float32s of a panel.
@@ -118,6 +122,10 @@ func (p *halfGemm) scratch() int {
 // kw, c.
 func packHalf(s *ConvShape, p *halfGemm, oihw, dst []float32) {
 	out, taps := Halves(dst), s.KH*s.KW
+	if taps == 1 && p.parts == 1 {
+		packHalfRows(s, p, oihw, dst)
+		return
+	}
 	clear(out)
 	for o := range s.O {
 		at := out[o/halfPanel*2*p.panelLen()+o%halfPanel/16*16*p.kp*p.parts:]

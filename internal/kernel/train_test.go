@@ -48,8 +48,12 @@ func checkConvGradients(t *testing.T, s kernel.ConvShape, seed uint64) {
 func checkGradParts(t *testing.T, s kernel.ConvShape, x, dy []float32) {
 	n := s.O * (s.C / s.Groups) * s.KH * s.KW
 	want := kernel.ConvGradWeight{ConvShape: s, X: x, DY: dy, DWeight: make([]float32, n)}
-	ref.ConvGradWeight(&want)
-	for _, k := range kernel.ConvGradWeightKernels() {
+	table := kernel.ConvGradWeightKernels()
+	if s.BF16 != (kernel.BF16{}) {
+		table = kernel.ConvGradWeightBF16Kernels()
+	}
+	table[len(table)-1].Run(&want, 0, nil)
+	for _, k := range table {
 		part := s
 		part.N = 1
 		a := kernel.ConvGradWeight{ConvShape: part, Add: true, DWeight: make([]float32, n)}

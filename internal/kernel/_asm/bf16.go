@@ -165,6 +165,9 @@ func (t halfTile) emit(a *asm) {
 			a.p("VMOVAPS %s, %s", t.acc(0, j), t.acc(r, j))
 		}
 	}
+	if t.rows == 14 {
+		t.fetch(a)
+	}
 	a.p("MOVQ %s, R10", b.at("w"))
 	a.p("MOVQ R10, R14")
 	a.p("ADDQ %s, R14", b.at("wHalf"))
@@ -271,6 +274,25 @@ func (t halfTile) move(a *asm, bases []string, steps int) {
 	for _, r := range bases {
 		a.p("ADDQ $%d, %s", 4*steps, r)
 	}
+}
+
+// fetch has the memory of outputs in float32 on its way while the products are
+// formed: in training it is far.
+func (t halfTile) fetch(a *asm) {
+	skip := a.fresh("near")
+	a.p("CMPQ %s, $0", halfBlock.at("half"))
+	a.p("JNE %s", skip)
+	a.p("MOVQ %s, R12", halfBlock.at("yStride"))
+	a.p("MOVQ R13, AX")
+	for r := range t.rows {
+		for j := range t.vecs {
+			a.p("PREFETCHT0 %d(AX)", 64*j)
+		}
+		if r+1 < t.rows {
+			a.p("ADDQ R12, AX")
+		}
+	}
+	a.label(skip)
 }
 
 // finish applies the activation, adds the residual and stores. R13 and R15
