@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/mobilenet-go/mobilenet/internal/kernel"
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 )
 
 // backwardTask is the gradient of a batch norm's input and, from that, of the
@@ -28,6 +29,8 @@ type backwardTask struct {
 	dw    [][]float32
 	size  int
 	total [][]float64
+	adds  []kernel.Update // of the join's tasks
+	add   *kernel.Kernel[kernel.Update]
 }
 
 // inputGrad is the gradient by the input: a convolution with the weights
@@ -74,6 +77,8 @@ func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTra
 	t.set(st, 0)
 	st.weight.Add = true
 	t.kw = kernel.Select(kernel.ConvGradWeightKernels(), &st.weight, impl)
+	t.adds = make([]kernel.Update, (size+joinElems-1)/joinElems)
+	t.add = kernel.Select(kernel.UpdateKernels(), &kernel.Update{Fn: ref.UpdateVelocity, A: 1}, impl)
 	t.state = make([]backwardState, t.tasks)
 	t.size = size
 	for range t.tasks {
@@ -186,6 +191,18 @@ func (t *backwardTask) set(st *backwardState, band int) {
 	}
 }
 
+// ahead is the rows of a task's band in a value of the outputs' shape, nil
+// beyond its last.
+func (t *backwardTask) ahead(y []float32, i, hi int) []float32 {
+	s := &t.s
+	if i >= hi || !worthAhead(s) {
+		return nil
+	}
+	picture, in := t.band(i)
+	out := outputRows(s, in)
+	return y[(picture*s.OH+out.lo)*s.OW*s.O : (picture*s.OH+out.hi)*s.OW*s.O]
+}
+
 func (t *backwardTask) Run(task int, scratch []float32) {
 	st, s := &t.state[task], &t.s
 	dy, rows := scratch[:t.dyLen], scratch[t.dyLen:][:t.xLen]
@@ -215,6 +232,7 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 				st.weight.X = t.weight.X[inputs(st.x.lo):]
 			}
 			st.weight.DY, st.weight.DWeight = dy[(st.own.lo-st.dy.lo)*s.OW*s.O:], dw
+			st.weight.Ahead = t.ahead(t.grad.DY, i+1, hi)
 			if t.kw.Reduce != nil {
 				*t.kw.Reduce.At(&st.weight) = partial[:t.kw.Reduce.Len(&st.weight)]
 			}
@@ -231,6 +249,7 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 			clear(out)
 		case t.dx.conv != nil:
 			st.conv.X, st.conv.Y = dy, out
+			st.conv.Ahead = t.ahead(t.grad.X, i+1, hi)
 			for k := range t.dx.kc.Tasks(&st.conv.ConvShape) {
 				t.dx.kc.Run(&st.conv, k, own)
 			}
@@ -279,10 +298,11 @@ func (t *backwardTask) join() Task {
 		hi := min(lo+joinElems, n)
 		out := t.weight.DWeight[lo:hi]
 		copy(out, t.dw[0][lo:hi])
+		sum := &t.adds[task-1]
 		for _, part := range t.dw[1:] {
-			part = part[lo:hi]
-			for i, v := range part[:len(out)] {
-				out[i] += v
+			*sum = kernel.Update{Len: hi - lo, Fn: ref.UpdateVelocity, A: 1, S: out, P: part[lo:hi], Y: out}
+			for k := range t.add.Tasks(sum) {
+				t.add.Run(sum, k, nil)
 			}
 		}
 	}}

@@ -93,6 +93,16 @@ func cut(s kernel.ConvShape, in, out rowRange) kernel.ConvShape {
 	return s
 }
 
+// aheadWeights is the largest weight, in elements, beside which the second-level
+// cache has room for what the next band reads. Where there are more, there is
+// so much to compute for every value that fetching it takes little time.
+const aheadWeights = 1 << 16
+
+// worthAhead reports a convolution that fetches what its task's next band reads.
+func worthAhead(s *kernel.ConvShape) bool {
+	return s.O*(s.C/s.Groups)*s.KH*s.KW <= aheadWeights
+}
+
 // need is the scratch of a kernel, its partial sums included.
 func need[A any](k *kernel.Kernel[A], a *A) int {
 	n := k.ScratchLen(a)

@@ -110,6 +110,7 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 			st.conv.X = t.conv.X[at:]
 		}
 		st.conv.Y = t.conv.Y[(picture*s.OH+out.lo)*s.OW*s.O:]
+		st.conv.Ahead = t.ahead(i+1, hi)
 		for k := range t.k.Tasks(&st.conv.ConvShape) {
 			t.k.Run(&st.conv, k, own)
 		}
@@ -119,6 +120,21 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 			sums.add(stats, st.stats.Rows)
 		}
 	}
+}
+
+// ahead is the inputs of a task's band, nil beyond its last: they are fetched
+// while the band before is computed.
+func (t *forwardTask) ahead(i, hi int) []float32 {
+	x, s := t.conv.X, &t.s
+	if i >= hi || !worthAhead(s) {
+		return nil
+	}
+	if t.norm != nil {
+		x = t.norm.X
+	}
+	picture, out := t.band(i)
+	in := inputRows(s, out)
+	return x[(picture*s.H+in.lo)*s.W*s.C : (picture*s.H+in.hi)*s.W*s.C]
 }
 
 // joinTask puts together what the tasks of a fused step left.

@@ -150,6 +150,14 @@ func (v *vecISA) dwGradTaps(a *gradTapsArgs) {
 	}
 }
 
+func (v *vecISA) nesterov(a *linearArgs) {
+	if v.lanes == 16 {
+		nesterovAVX512(a)
+	} else {
+		nesterovAVX2(a)
+	}
+}
+
 func (v *vecISA) linear(a *linearArgs) {
 	if v.lanes == 16 {
 		linearAVX512(a)

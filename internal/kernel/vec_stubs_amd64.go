@@ -104,6 +104,8 @@ type outerArgs struct {
 	pixels    int      // at least one
 	us        int      // numbers of u
 	vs        int      // numbers of v, at most two vectors; whole vectors without AVX-512
+	ahead     uintptr  // address in memory of later steps, fetched by the way; moved on
+	aheadStep int      // bytes of it for a pixel of a tile, at most a line
 }
 
 // tapsArgs are the arguments of a window's routine; strides are in bytes.
@@ -319,6 +321,11 @@ func normGradInputAVX512(a *normArgs)
 //go:noescape
 func linearAVX512(a *linearArgs)
 
+// nesterovAVX512 computes x - r*((b + p*x) + q*c).
+//
+//go:noescape
+func nesterovAVX512(a *linearArgs)
+
 // normStatsAVX2 adds x-a and its square to the sums.
 //
 //go:noescape
@@ -343,3 +350,8 @@ func normGradInputAVX2(a *normArgs)
 //
 //go:noescape
 func linearAVX2(a *linearArgs)
+
+// nesterovAVX2 computes x - r*((b + p*x) + q*c).
+//
+//go:noescape
+func nesterovAVX2(a *linearArgs)

@@ -12,6 +12,8 @@ var outerBlock = block{"outerArgs", "outerArgs are the arguments of an outer pro
 	{"pixels", "int", "at least one"},
 	{"us", "int", "numbers of u"},
 	{"vs", "int", "numbers of v, at most two vectors; whole vectors without AVX-512"},
+	{"ahead", "uintptr", "address in memory of later steps, fetched by the way; moved on"},
+	{"aheadStep", "int", "bytes of it for a pixel of a tile, at most a line"},
 }}
 
 // outerFile writes the routines. A tile of sums stays in registers while all
@@ -32,6 +34,8 @@ func outer(a *asm, s isa) {
 	a.p("MOVQ %s, R13", b.at("sums"))
 	a.p("MOVQ %s, R11", b.at("us"))
 	a.p("MOVQ %s, AX", b.at("vs"))
+	a.p("MOVQ %s, R14", b.at("ahead"))
+	a.p("MOVQ %s, R15", b.at("aheadStep"))
 	if s.regs == 32 {
 		// K1 and K2 are the lanes of the two vectors.
 		a.p("MOVQ AX, CX")
@@ -67,6 +71,7 @@ func outer(a *asm, s isa) {
 		}
 	}
 	a.label(end)
+	a.p("MOVQ R14, %s", b.at("ahead"))
 	a.end()
 }
 
@@ -119,6 +124,8 @@ func outerTile(a *asm, s isa, rows, vecs int) {
 			}
 		}
 	}
+	a.p("PREFETCHT1 (R14)")
+	a.p("ADDQ R15, R14")
 	a.p("ADDQ R8, AX")
 	a.p("ADDQ R9, BX")
 	a.p("DECQ CX")

@@ -51,6 +51,7 @@ func normFile(a *asm) {
 			k.emit(a, s)
 		}
 		linear(a, s)
+		nesterov(a, s)
 	}
 }
 
@@ -89,6 +90,41 @@ func linear(a *asm, s isa) {
 	a.p("VFMADD231PS %s, %s, %s", s.v(15), s.v(1), s.v(0))
 	a.label(two)
 	a.p("VFMADD231PS (SI)(R9*4), %s, %s", s.v(13), s.v(0))
+	a.p("VMOVUPS %s, (DX)(R9*4)", s.v(0))
+	a.p("ADDQ $%d, R9", s.lanes)
+	a.p("CMPQ R9, CX")
+	a.p("JLT %s", loop)
+	a.end()
+}
+
+// nesterov computes x - r*((b + p*x) + q*c), each operation rounded as the
+// portable kernel rounds it; without p*x where p is 0.
+func nesterov(a *asm, s isa) {
+	b := &linearBlock
+	a.begin("nesterov"+s.name, b)
+	a.p("MOVQ %s, SI", b.at("x"))
+	a.p("MOVQ %s, BX", b.at("b"))
+	a.p("MOVQ %s, R8", b.at("c"))
+	a.p("MOVQ %s, DX", b.at("y"))
+	a.p("MOVQ %s, CX", b.at("n"))
+	a.p("MOVL %s, AX", b.at("p"))
+	for i, name := range []string{"p", "q", "r"} {
+		a.p("VBROADCASTSS %s, %s", b.at(name), s.v(13+i))
+	}
+	a.p("XORL R9, R9")
+	loop, plain := a.fresh("loop"), a.fresh("plain")
+	a.label(loop)
+	a.p("VMOVUPS (SI)(R9*4), %s", s.v(0))
+	a.p("VMOVUPS (BX)(R9*4), %s", s.v(1))
+	a.p("TESTL AX, AX")
+	a.p("JEQ %s", plain)
+	a.p("VMULPS %s, %s, %s", s.v(0), s.v(13), s.v(2))
+	a.p("VADDPS %s, %s, %s", s.v(2), s.v(1), s.v(1))
+	a.label(plain)
+	a.p("VMULPS (R8)(R9*4), %s, %s", s.v(14), s.v(2))
+	a.p("VADDPS %s, %s, %s", s.v(2), s.v(1), s.v(1))
+	a.p("VMULPS %s, %s, %s", s.v(1), s.v(15), s.v(1))
+	a.p("VSUBPS %s, %s, %s", s.v(1), s.v(0), s.v(0))
 	a.p("VMOVUPS %s, (DX)(R9*4)", s.v(0))
 	a.p("ADDQ $%d, R9", s.lanes)
 	a.p("CMPQ R9, CX")
@@ -517,6 +553,7 @@ func init() {
 		for _, k := range normKinds {
 			functions = append(functions, function{k.name + s.name, normBlock.name, k.name + s.name + " " + k.doc})
 		}
-		functions = append(functions, function{"linear" + s.name, linearBlock.name, "linear" + s.name + " computes p*x + (q*b + r*c)."})
+		functions = append(functions, function{"linear" + s.name, linearBlock.name, "linear" + s.name + " computes p*x + (q*b + r*c)."},
+			function{"nesterov" + s.name, linearBlock.name, "nesterov" + s.name + " computes x - r*((b + p*x) + q*c)."})
 	}
 }
