@@ -150,6 +150,14 @@ func (v *vecISA) dwGradTaps(a *gradTapsArgs) {
 	}
 }
 
+// transposeEight writes the first n columns, a multiple of eight, of eight rows
+// as parts of rows of y. It is false where there is no routine.
+func transposeEight(x []float32, xStride, n int, y []float32, yStride int) bool {
+	_, _ = x[7*xStride+n-1], y[(n-1)*yStride+7]
+	transposeAVX2(&transposeArgs{x: &x[0], y: &y[0], xStride: 4 * xStride, yStride: 4 * yStride, n: n})
+	return true
+}
+
 func (v *vecISA) nesterov(a *linearArgs) {
 	if v.lanes == 16 {
 		nesterovAVX512(a)

@@ -35,3 +35,6 @@ func (v *vecISA) mapMul(a *elemArgs)     { mapMulNEON(a) }
 func (v *vecISA) mapAdd(a *elemArgs)     { mapAddNEON(a) }
 func (v *vecISA) mapAct(a *elemArgs)     { mapActNEON(a) }
 func (v *vecISA) sumPixels(a *elemArgs)  { sumPixelsNEON(a) }
+
+// transposeEight is for processors that have a routine.
+func transposeEight(x []float32, xStride, n int, y []float32, yStride int) bool { return false }

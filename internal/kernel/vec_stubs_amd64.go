@@ -156,6 +156,15 @@ type linearArgs struct {
 	pad float32
 }
 
+// transposeArgs are the arguments of a transposition; strides are in bytes.
+type transposeArgs struct {
+	x       *float32 // first of eight rows
+	y       *float32 // first column, eight numbers of every row of results
+	xStride int      // between rows
+	yStride int      // between rows of results
+	n       int      // columns, a multiple of eight
+}
+
 // gemmAVX512 computes a panel of outputs for some rows.
 //
 //go:noescape
@@ -285,6 +294,11 @@ func dwTapsAVX2(a *tapsArgs)
 //
 //go:noescape
 func dwGradTapsAVX2(a *gradTapsArgs)
+
+// transposeAVX2 writes the columns of eight rows as rows.
+//
+//go:noescape
+func transposeAVX2(a *transposeArgs)
 
 // outerAVX512 adds the outer products of some pixels to sums.
 //
