@@ -203,6 +203,16 @@ func (t *backwardTask) ahead(y []float32, i, hi int) []float32 {
 	return y[(picture*s.OH+out.lo)*s.OW*s.O : (picture*s.OH+out.hi)*s.OW*s.O]
 }
 
+// aheadInputs is the same of a value of the inputs' shape.
+func (t *backwardTask) aheadInputs(x []float32, i, hi int) []float32 {
+	s := &t.s
+	if i >= hi || !worthAhead(s) {
+		return nil
+	}
+	picture, in := t.band(i)
+	return x[(picture*s.H+in.lo)*s.W*s.C : (picture*s.H+in.hi)*s.W*s.C]
+}
+
 func (t *backwardTask) Run(task int, scratch []float32) {
 	st, s := &t.state[task], &t.s
 	dy, rows := scratch[:t.dyLen], scratch[t.dyLen:][:t.xLen]
@@ -233,6 +243,9 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 			}
 			st.weight.DY, st.weight.DWeight = dy[(st.own.lo-st.dy.lo)*s.OW*s.O:], dw
 			st.weight.Ahead = t.ahead(t.grad.DY, i+1, hi)
+			if t.again != nil {
+				st.weight.AheadToo = t.aheadInputs(t.again.X, i+1, hi)
+			}
 			if t.kw.Reduce != nil {
 				*t.kw.Reduce.At(&st.weight) = partial[:t.kw.Reduce.Len(&st.weight)]
 			}
@@ -249,7 +262,7 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 			clear(out)
 		case t.dx.conv != nil:
 			st.conv.X, st.conv.Y = dy, out
-			st.conv.Ahead = t.ahead(t.grad.X, i+1, hi)
+			st.conv.Ahead, st.conv.AheadToo = t.ahead(t.grad.X, i+1, hi), t.aheadInputs(t.dx.out, i+1, hi)
 			for k := range t.dx.kc.Tasks(&st.conv.ConvShape) {
 				t.dx.kc.Run(&st.conv, k, own)
 			}

@@ -93,12 +93,14 @@ func cut(s kernel.ConvShape, in, out rowRange) kernel.ConvShape {
 	return s
 }
 
-// aheadWeights is the largest weight, in elements, beside which the second-level
-// cache has room for what the next band reads. Where there are more, there is
-// so much to compute for every value that fetching it takes little time.
-const aheadWeights = 1 << 16
+// aheadWeights is the largest weight, in elements, of a convolution that fetches
+// ahead. Where there are more, there is so much to compute for every value that
+// fetching it takes little of the time.
+const aheadWeights = 1 << 18
 
-// worthAhead reports a convolution that fetches what its task's next band reads.
+// worthAhead reports a convolution that fetches what its task's next band uses:
+// memory then works while the processor computes. What is written counts too, as
+// storing scattered lines takes as long as reading them.
 func worthAhead(s *kernel.ConvShape) bool {
 	return s.O*(s.C/s.Groups)*s.KH*s.KW <= aheadWeights
 }

@@ -110,7 +110,7 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 			st.conv.X = t.conv.X[at:]
 		}
 		st.conv.Y = t.conv.Y[(picture*s.OH+out.lo)*s.OW*s.O:]
-		st.conv.Ahead = t.ahead(i+1, hi)
+		st.conv.Ahead, st.conv.AheadToo = t.ahead(i+1, hi)
 		for k := range t.k.Tasks(&st.conv.ConvShape) {
 			t.k.Run(&st.conv, k, own)
 		}
@@ -122,19 +122,20 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 	}
 }
 
-// ahead is the inputs of a task's band, nil beyond its last: they are fetched
-// while the band before is computed.
-func (t *forwardTask) ahead(i, hi int) []float32 {
-	x, s := t.conv.X, &t.s
+// ahead is the inputs and the outputs of a task's band, nil beyond its last.
+func (t *forwardTask) ahead(i, hi int) (x, y []float32) {
+	s := &t.s
 	if i >= hi || !worthAhead(s) {
-		return nil
+		return nil, nil
 	}
+	x = t.conv.X
 	if t.norm != nil {
 		x = t.norm.X
 	}
 	picture, out := t.band(i)
 	in := inputRows(s, out)
-	return x[(picture*s.H+in.lo)*s.W*s.C : (picture*s.H+in.hi)*s.W*s.C]
+	return x[(picture*s.H+in.lo)*s.W*s.C : (picture*s.H+in.hi)*s.W*s.C],
+		t.conv.Y[(picture*s.OH+out.lo)*s.OW*s.O : (picture*s.OH+out.hi)*s.OW*s.O]
 }
 
 // joinTask puts together what the tasks of a fused step left.

@@ -22,7 +22,7 @@ func TestGradWeightAhead(t *testing.T) {
 				continue
 			}
 			gradient := func(ahead []float32) []float32 {
-				a.Ahead, a.Partial = ahead, make([]float32, k.Reduce.Len(&a))
+				a.Ahead, a.AheadToo, a.Partial = ahead, ahead[:len(ahead)/3], make([]float32, k.Reduce.Len(&a))
 				clear(a.DWeight)
 				scratch := make([]float32, k.ScratchLen(&a))
 				for task := range k.Tasks(&a) {

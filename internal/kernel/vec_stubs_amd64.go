@@ -51,6 +51,8 @@ type dwArgs struct {
 	hi        float32 // greatest result (clip)
 	scale     float32 // factor (hard swish)
 	pad       float32
+	ahead     uintptr // address in memory of later steps, fetched by the way on amd64; moved on
+	aheadStep int     // bytes of it for a vector of a tile; 0 for nothing
 }
 
 // elemArgs are the arguments of the elementwise routines; lengths are in elements.
@@ -163,6 +165,15 @@ type transposeArgs struct {
 	xStride int      // between rows
 	yStride int      // between rows of results
 	n       int      // columns, a multiple of eight
+}
+
+// byStdArgs are the arguments of a division by standard deviations.
+type byStdArgs struct {
+	x        *float32
+	variance *float32
+	y        *float32 // may be x
+	n        int      // elements, a multiple of four
+	epsilon  int      // the bits of a float64
 }
 
 // gemmAVX512 computes a panel of outputs for some rows.
@@ -309,6 +320,11 @@ func outerAVX512(a *outerArgs)
 //
 //go:noescape
 func outerAVX2(a *outerArgs)
+
+// byStdAVX2 computes x/sqrt(variance+epsilon) in float64.
+//
+//go:noescape
+func byStdAVX2(a *byStdArgs)
 
 // normStatsAVX512 adds x-a and its square to the sums.
 //

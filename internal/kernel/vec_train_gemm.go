@@ -152,13 +152,17 @@ func (v *vecISA) runOuter(a *ConvGradWeight, task int, scratch []float32) {
 	gathered, us, ws := p.scratch(v.lanes)
 	rows, packedU, packedV := scratch[:gathered], scratch[gathered:][:us], scratch[gathered+us:][:ws]
 	lo, hi := chunk(at, p.px, p.pixels)
-	// What is fetched ahead is spread over all pixels of all tiles.
-	ahead, aheadStep := uintptr(unsafe.Pointer(&a.DY[0])), 0
-	if n, tiles := len(a.Ahead), ceilDiv(u1-u0, v.tileRows())*ceilDiv(p.v, 2*v.lanes)*(hi-lo); n > 0 && p.chunks*p.blocks == 1 && tiles > 0 {
-		ahead, aheadStep = uintptr(unsafe.Pointer(&a.Ahead[0])), min(64, ceilDiv(4*n, tiles))
-	}
-	for ; lo < hi; lo += p.step {
+	tiles := ceilDiv(u1-u0, v.tileRows()) * ceilDiv(p.v, 2*v.lanes)
+	steps := ceilDiv(hi-lo, p.step)
+	for i := 0; lo < hi; lo, i = lo+p.step, i+1 {
 		n := min(p.step, hi-lo)
+		// What is fetched ahead is spread over all pixels of all tiles.
+		ahead, aheadStep := uintptr(unsafe.Pointer(&a.DY[0])), 0
+		if p.chunks*p.blocks == 1 {
+			if share := aheadShare(a.Ahead, a.AheadToo, i, steps); len(share) > 0 {
+				ahead, aheadStep = uintptr(unsafe.Pointer(&share[0])), min(64, ceilDiv(4*len(share), n*tiles))
+			}
+		}
 		var x []float32
 		if p.gather {
 			for i := range n {
@@ -173,7 +177,6 @@ func (v *vecISA) runOuter(a *ConvGradWeight, task int, scratch []float32) {
 			o.u, o.w, o.uStride, o.wStride = o.w, o.u, o.wStride, o.uStride
 		}
 		o.run(u0, u1, packedU, packedV)
-		ahead = o.ahead
 	}
 }
 
@@ -227,7 +230,6 @@ func (o *outerSums) run(u0, u1 int, packedU, packedV []float32) {
 			o.v.outer(&args)
 		}
 	}
-	o.ahead = args.ahead
 }
 
 // packColumns copies the first columns of some rows.

@@ -53,6 +53,41 @@ func normFile(a *asm) {
 		linear(a, s)
 		nesterov(a, s)
 	}
+	byStd(a)
+}
+
+// byStdBlock is what the division by standard deviations takes.
+var byStdBlock = block{"byStdArgs", "byStdArgs are the arguments of a division by standard deviations.", []field{
+	{"x", "*float32", ""},
+	{"variance", "*float32", ""},
+	{"y", "*float32", "may be x"},
+	{"n", "int", "elements, a multiple of four"},
+	{"epsilon", "int", "the bits of a float64"},
+}}
+
+// byStd computes x/sqrt(variance+epsilon) in float64, as Go does.
+func byStd(a *asm) {
+	b := &byStdBlock
+	a.begin("byStdAVX2", b)
+	a.p("MOVQ %s, SI", b.at("x"))
+	a.p("MOVQ %s, BX", b.at("variance"))
+	a.p("MOVQ %s, DX", b.at("y"))
+	a.p("MOVQ %s, CX", b.at("n"))
+	a.p("VBROADCASTSD %s, Y2", b.at("epsilon"))
+	a.p("XORL R9, R9")
+	loop := a.fresh("loop")
+	a.label(loop)
+	a.p("VCVTPS2PD (BX)(R9*4), Y0")
+	a.p("VADDPD Y2, Y0, Y0")
+	a.p("VSQRTPD Y0, Y0")
+	a.p("VCVTPS2PD (SI)(R9*4), Y1")
+	a.p("VDIVPD Y0, Y1, Y1")
+	a.p("VCVTPD2PSY Y1, X1")
+	a.p("VMOVUPS X1, (DX)(R9*4)")
+	a.p("ADDQ $4, R9")
+	a.p("CMPQ R9, CX")
+	a.p("JLT %s", loop)
+	a.end()
 }
 
 // linearBlock is what a routine for an optimizer's sums takes.
@@ -549,6 +584,7 @@ func (k normKind) slopes(a *asm, s isa, rows, mode int, masked bool, factor, add
 }
 
 func init() {
+	functions = append(functions, function{"byStdAVX2", byStdBlock.name, "byStdAVX2 computes x/sqrt(variance+epsilon) in float64."})
 	for _, s := range isas {
 		for _, k := range normKinds {
 			functions = append(functions, function{k.name + s.name, normBlock.name, k.name + s.name + " " + k.doc})
