@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/mobilenet-go/mobilenet/internal/kernel"
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 )
 
 // backwardTask is the gradient of a batch norm's input and, from that, of the
@@ -29,6 +30,8 @@ type backwardTask struct {
 	dw    [][]float32
 	size  int
 	total [][]float64
+	adds  []kernel.Update // of the join's tasks
+	add   *kernel.Kernel[kernel.Update]
 }
 
 // backwardRows are the values of a backwardTask that may be stored as bfloat16:
@@ -80,6 +83,8 @@ func newBackwardTask(grad *kernel.BatchNormGradInput, again *kernel.BatchNormTra
 	t.set(st, 0)
 	st.weight.Add = true
 	t.kw = kernel.SelectConvGradWeight(&st.weight, impl)
+	t.adds = make([]kernel.Update, (size+joinElems-1)/joinElems)
+	t.add = kernel.Select(kernel.UpdateKernels(), &kernel.Update{Fn: ref.UpdateVelocity, A: 1}, impl)
 	t.state = make([]backwardState, t.tasks)
 	t.size = size
 	for range t.tasks {
@@ -203,6 +208,28 @@ func (t *backwardTask) set(st *backwardState, band int) {
 	}
 }
 
+// ahead is the rows of a task's band in a value of the outputs' shape, nil
+// beyond its last.
+func (t *backwardTask) ahead(y *rows, i, hi int) []float32 {
+	s := &t.s
+	if i >= hi || !worthAhead(s) {
+		return nil
+	}
+	picture, in := t.band(i)
+	out := outputRows(s, in)
+	return y.span((picture*s.OH+out.lo)*s.OW*s.O, (picture*s.OH+out.hi)*s.OW*s.O)
+}
+
+// aheadInputs is the same of a value of the inputs' shape.
+func (t *backwardTask) aheadInputs(x *rows, i, hi int) []float32 {
+	s := &t.s
+	if i >= hi || !worthAhead(s) {
+		return nil
+	}
+	picture, in := t.band(i)
+	return x.span((picture*s.H+in.lo)*s.W*s.C, (picture*s.H+in.hi)*s.W*s.C)
+}
+
 func (t *backwardTask) Run(task int, scratch []float32) {
 	st, s := &t.state[task], &t.s
 	dy, rows := scratch[:t.dyLen], scratch[t.dyLen:][:t.xLen]
@@ -234,6 +261,10 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 				st.weight.X = t.weight.X[inputs(st.x.lo):]
 			}
 			st.weight.DY, st.weight.DWeight = dy[(st.own.lo-st.dy.lo)*s.OW*s.O:], dw
+			st.weight.Ahead = t.ahead(&t.from.dy, i+1, hi)
+			if t.again != nil {
+				st.weight.AheadToo = t.aheadInputs(&t.from.again, i+1, hi)
+			}
 			if t.kw.Reduce != nil {
 				*t.kw.Reduce.At(&st.weight) = partial[:t.kw.Reduce.Len(&st.weight)]
 			}
@@ -251,6 +282,7 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 			clear(out)
 		case t.dx.conv != nil:
 			st.conv.X, st.conv.Y = dy, out
+			st.conv.Ahead, st.conv.AheadToo = t.ahead(&t.from.x, i+1, hi), t.aheadInputs(&t.from.dx, i+1, hi)
 			for k := range t.dx.kc.Tasks(&st.conv.ConvShape) {
 				t.dx.kc.Run(&st.conv, k, own)
 			}
@@ -300,10 +332,11 @@ func (t *backwardTask) join() Task {
 		hi := min(lo+joinElems, n)
 		out := t.weight.DWeight[lo:hi]
 		copy(out, t.dw[0][lo:hi])
+		sum := &t.adds[task-1]
 		for _, part := range t.dw[1:] {
-			part = part[lo:hi]
-			for i, v := range part[:len(out)] {
-				out[i] += v
+			*sum = kernel.Update{Len: hi - lo, Fn: ref.UpdateVelocity, A: 1, S: out, P: part[lo:hi], Y: out}
+			for k := range t.add.Tasks(sum) {
+				t.add.Run(sum, k, nil)
 			}
 		}
 	}}

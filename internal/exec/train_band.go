@@ -104,6 +104,18 @@ func cut(s kernel.ConvShape, in, out rowRange) kernel.ConvShape {
 	return s
 }
 
+// aheadWeights is the largest weight, in elements, of a convolution that fetches
+// ahead. Where there are more, there is so much to compute for every value that
+// fetching it takes little of the time.
+const aheadWeights = 1 << 18
+
+// worthAhead reports a convolution that fetches what its task's next band uses:
+// memory then works while the processor computes. What is written counts too, as
+// storing scattered lines takes as long as reading them.
+func worthAhead(s *kernel.ConvShape) bool {
+	return s.O*(s.C/s.Groups)*s.KH*s.KW <= aheadWeights
+}
+
 // need is the scratch of a kernel, its partial sums included.
 func need[A any](k *kernel.Kernel[A], a *A) int {
 	n := k.ScratchLen(a)

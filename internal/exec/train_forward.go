@@ -120,6 +120,7 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 		}
 		to, n := (picture*s.OH+out.lo)*s.OW*s.O, (out.hi-out.lo)*s.OW*s.O
 		st.conv.Y = t.out.place(to, n, results)
+		st.conv.Ahead, st.conv.AheadToo = t.ahead(i+1, hi)
 		for k := range t.k.Tasks(&st.conv.ConvShape) {
 			t.k.Run(&st.conv, k, own)
 		}
@@ -130,6 +131,18 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 		}
 		t.out.store(to, n, results)
 	}
+}
+
+// ahead is the inputs and the outputs of a task's band, nil beyond its last.
+func (t *forwardTask) ahead(i, hi int) (x, y []float32) {
+	s := &t.s
+	if i >= hi || !worthAhead(s) {
+		return nil, nil
+	}
+	picture, out := t.band(i)
+	in := inputRows(s, out)
+	return t.in.span((picture*s.H+in.lo)*s.W*s.C, (picture*s.H+in.hi)*s.W*s.C),
+		t.out.span((picture*s.OH+out.lo)*s.OW*s.O, (picture*s.OH+out.hi)*s.OW*s.O)
 }
 
 // joinTask puts together what the tasks of a fused step left.

@@ -81,6 +81,14 @@ func (r *rows) load(at, n int, buf []float32) []float32 {
 	return buf
 }
 
+// span is the memory of the elements from lo to hi, for fetching it ahead.
+func (r *rows) span(lo, hi int) []float32 {
+	if r.half {
+		return r.x[lo/2 : hi/2]
+	}
+	return r.x[lo:hi]
+}
+
 // place is where n elements from at on are to be written: buf, from which
 // store takes them, or right where they belong.
 func (r *rows) place(at, n int, buf []float32) []float32 {

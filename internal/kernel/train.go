@@ -224,7 +224,7 @@ func RandomKernels() []Kernel[Random] {
 
 // UpdateKernels lists the steps of optimizers.
 func UpdateKernels() []Kernel[Update] {
-	return append(slices.Concat(vecUpdateKernels(), vecRootKernels(), vecNesterovKernels()),
+	return append(slices.Concat(vecUpdateKernels(), vecRootKernels()),
 		goKernel("updateF32Go", 2e-6, func(a *Update) int { return ceilDiv(a.Len, chunkElems) }, noScratch[Update], runUpdate),
 		refKernel("updateF32Ref", 2e-6, ref.Update[float32]),
 	)

@@ -39,6 +39,8 @@ type outerArgs struct {
 	pixels    int      // at least one
 	us        int      // numbers of u
 	vs        int      // numbers of v, at most two vectors; whole vectors without AVX-512
+	ahead     uintptr  // address in memory of later steps, fetched by the way; moved on
+	aheadStep int      // bytes of it for a pixel of a tile, at most a line
 }
 
 // tapsArgs are the arguments of a window's routine; strides are in bytes.

@@ -2,7 +2,11 @@
 
 package kernel
 
-import "github.com/mobilenet-go/mobilenet/internal/cpu"
+import (
+	"math"
+
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
+)
 
 //go:generate go run -C _asm . -o ..
 
@@ -155,6 +159,32 @@ func (v *vecISA) dwGradTaps(a *gradTapsArgs) {
 		dwGradTapsAVX512(a)
 	} else {
 		dwGradTapsAVX2(a)
+	}
+}
+
+// transposeEight writes the first n columns, a multiple of eight, of eight rows
+// as parts of rows of y. It is false where there is no routine.
+func transposeEight(x []float32, xStride, n int, y []float32, yStride int) bool {
+	_, _ = x[7*xStride+n-1], y[(n-1)*yStride+7]
+	transposeAVX2(&transposeArgs{x: &x[0], y: &y[0], xStride: 4 * xStride, yStride: 4 * yStride, n: n})
+	return true
+}
+
+// byStdVectors divides as many as whole vectors hold by the standard deviations,
+// and tells how many those are.
+func byStdVectors(x, variance []float32, epsilon float64, y []float32) int {
+	n := len(y) &^ 3
+	if n > 0 {
+		byStdAVX2(&byStdArgs{x: &x[0], variance: &variance[0], y: &y[0], n: n, epsilon: int(math.Float64bits(epsilon))})
+	}
+	return n
+}
+
+func (v *vecISA) nesterov(a *linearArgs) {
+	if v.lanes == 16 {
+		nesterovAVX512(a)
+	} else {
+		nesterovAVX2(a)
 	}
 }
 

@@ -36,3 +36,9 @@ func (v *vecISA) mapAdd(a *elemArgs)     { mapAddNEON(a) }
 func (v *vecISA) mapSub(a *elemArgs)     { mapSubNEON(a) }
 func (v *vecISA) mapAct(a *elemArgs)     { mapActNEON(a) }
 func (v *vecISA) sumPixels(a *elemArgs)  { sumPixelsNEON(a) }
+
+// byStdVectors is for processors that have a routine.
+func byStdVectors(x, variance []float32, epsilon float64, y []float32) int { return 0 }
+
+// transposeEight is for processors that have a routine.
+func transposeEight(x []float32, xStride, n int, y []float32, yStride int) bool { return false }

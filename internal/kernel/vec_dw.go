@@ -2,6 +2,8 @@
 
 package kernel
 
+import "unsafe"
+
 // Depthwise convolutions on vector registers. A task is some rows of outputs;
 // a row is tiles of seven outputs. Nothing is copied: the kernel rows outside
 // of the picture are left out, the columns outside are masked.
@@ -81,6 +83,10 @@ func (v *vecISA) runDepthwise(a *Conv, task, k, stride int) {
 		rowStride: 4 * a.DilationH * a.W * a.XPixel, colStride: 4 * a.DilationW * a.XPixel,
 		xTile: 4 * vecDWTile * stride * a.DilationW * a.XPixel, yTile: 4 * vecDWTile * a.DilationW * a.YPixel}
 	args.mode, args.lo, args.hi, args.scale, fused = vecAct(a.Act)
+	if share := aheadShare(a.Ahead, a.AheadToo, task, ceilDiv(a.N*a.OH, n)); len(share) > 0 {
+		args.ahead = uintptr(unsafe.Pointer(&share[0]))
+		args.aheadStep = ceilDiv(4*len(share), n*ceilDiv(a.OW, vecDWTile)*ceilDiv(a.C, v.lanes))
+	}
 	for row := task * n; row < min((task+1)*n, a.N*a.OH); row++ {
 		k0, k1 := kernelRows(&a.ConvShape, row%a.OH)
 		args.rows, args.wSkip = k1-k0, 4*(k-k1+k0)*k*v.lanes

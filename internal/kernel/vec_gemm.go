@@ -201,7 +201,12 @@ func packPanel(x []float32, cg, valid, width int, dst []float32) {
 	for c0 := 0; c0 < cg; c0 += block {
 		n := min(block, cg-c0)
 		out := dst[c0*width:][:n*width]
-		for j := 0; j < valid; j += 4 {
+		j := 0
+		if n%8 == 0 {
+			for ; j+8 <= valid && transposeEight(x[j*cg+c0:], cg, n, out[j:], width); j += 8 {
+			}
+		}
+		for ; j < valid; j += 4 {
 			r0, r1, r2, r3 := x[j*cg+c0:][:n], x[(j+1)*cg+c0:][:n], x[(j+2)*cg+c0:][:n], x[(j+3)*cg+c0:][:n]
 			at := j
 			for c, v := range r0 {
@@ -224,14 +229,23 @@ func (v *vecISA) packTurned(forward *ConvShape, oihw, dst []float32) bool {
 	if forward.KH*forward.KW != 1 || forward.Groups != 1 {
 		return false
 	}
-	for c0 := 0; c0 < forward.C; c0 += 8 * v.wide {
-		valid := min(8*v.wide, forward.C-c0)
-		width := ceilDiv(valid, 8) * 8
-		for o := range forward.O {
-			row := dst[o*width:][:width]
-			clear(row[copy(row, oihw[o*forward.C+c0:][:valid]):])
+	// Some rows at a time, which are read in order.
+	const block = 16
+	for o0 := 0; o0 < forward.O; o0 += block {
+		rows := min(block, forward.O-o0)
+		for c0 := 0; c0 < forward.C; c0 += 8 * v.wide {
+			valid := min(8*v.wide, forward.C-c0)
+			width := ceilDiv(valid, 8) * 8
+			to := dst[forward.O*c0+o0*width:][:rows*width]
+			for o := range rows {
+				row, from := to[o*width:][:width], oihw[(o0+o)*forward.C+c0:][:valid]
+				if valid == 32 {
+					*(*[32]float32)(row) = *(*[32]float32)(from)
+					continue
+				}
+				clear(row[copy(row, from):])
+			}
 		}
-		dst = dst[forward.O*width:]
 	}
 	return true
 }

@@ -66,11 +66,27 @@ type vecTask struct {
 func (t *vecTask) fetchAhead(task, panels int) {
 	t.ahead = uintptr(unsafe.Pointer(&t.a.Weight[0]))
 	tasks := t.a.Groups * t.p.npx * t.p.nc
-	n := len(t.a.Ahead)
-	lo, hi := n*task/tasks, n*(task+1)/tasks
+	share := aheadShare(t.a.Ahead, t.a.AheadToo, task, tasks)
 	steps := panels * ceilDiv(t.n, t.v.rows) * (t.p.k / 4)
-	if lo < hi && steps > 0 {
-		t.ahead, t.aheadStep = uintptr(unsafe.Pointer(&t.a.Ahead[lo])), ceilDiv(4*(hi-lo), steps)
+	if len(share) > 0 && steps > 0 {
+		t.ahead, t.aheadStep = uintptr(unsafe.Pointer(&share[0])), ceilDiv(4*len(share), steps)
+	}
+}
+
+// aheadShare is a task's share of memory in two pieces; of a share of both, the
+// larger part.
+func aheadShare(x, y []float32, task, tasks int) []float32 {
+	n := len(x) + len(y)
+	lo, hi := n*task/tasks, n*(task+1)/tasks
+	switch border := len(x); {
+	case hi <= border:
+		return x[lo:hi]
+	case lo >= border:
+		return y[lo-border : hi-border]
+	case border-lo >= hi-border:
+		return x[lo:]
+	default:
+		return y[:hi-border]
 	}
 }
 

@@ -51,6 +51,8 @@ type dwArgs struct {
 	hi        float32 // greatest result (clip)
 	scale     float32 // factor (hard swish)
 	pad       float32
+	ahead     uintptr // address in memory of later steps, fetched by the way on amd64; moved on
+	aheadStep int     // bytes of it for a vector of a tile; 0 for nothing
 }
 
 // elemArgs are the arguments of the elementwise routines; lengths are in elements.
@@ -120,6 +122,8 @@ type outerArgs struct {
 	pixels    int      // at least one
 	us        int      // numbers of u
 	vs        int      // numbers of v, at most two vectors; whole vectors without AVX-512
+	ahead     uintptr  // address in memory of later steps, fetched by the way; moved on
+	aheadStep int      // bytes of it for a pixel of a tile, at most a line
 }
 
 // tapsArgs are the arguments of a window's routine; strides are in bytes.
@@ -168,6 +172,24 @@ type linearArgs struct {
 	q   float32  // factor of b
 	r   float32  // factor of c
 	pad float32
+}
+
+// transposeArgs are the arguments of a transposition; strides are in bytes.
+type transposeArgs struct {
+	x       *float32 // first of eight rows
+	y       *float32 // first column, eight numbers of every row of results
+	xStride int      // between rows
+	yStride int      // between rows of results
+	n       int      // columns, a multiple of eight
+}
+
+// byStdArgs are the arguments of a division by standard deviations.
+type byStdArgs struct {
+	x        *float32
+	variance *float32
+	y        *float32 // may be x
+	n        int      // elements, a multiple of four
+	epsilon  int      // the bits of a float64
 }
 
 // gemmAVX512 computes a panel of outputs for some rows.
@@ -310,6 +332,11 @@ func dwTapsAVX2(a *tapsArgs)
 //go:noescape
 func dwGradTapsAVX2(a *gradTapsArgs)
 
+// transposeAVX2 writes the columns of eight rows as rows.
+//
+//go:noescape
+func transposeAVX2(a *transposeArgs)
+
 // outerAVX512 adds the outer products of some pixels to sums.
 //
 //go:noescape
@@ -319,6 +346,11 @@ func outerAVX512(a *outerArgs)
 //
 //go:noescape
 func outerAVX2(a *outerArgs)
+
+// byStdAVX2 computes x/sqrt(variance+epsilon) in float64.
+//
+//go:noescape
+func byStdAVX2(a *byStdArgs)
 
 // normStatsAVX512 adds x-a and its square to the sums.
 //
@@ -345,6 +377,11 @@ func normGradInputAVX512(a *normArgs)
 //go:noescape
 func linearAVX512(a *linearArgs)
 
+// nesterovAVX512 computes x - r*((b + p*x) + q*c).
+//
+//go:noescape
+func nesterovAVX512(a *linearArgs)
+
 // normStatsAVX2 adds x-a and its square to the sums.
 //
 //go:noescape
@@ -369,6 +406,11 @@ func normGradInputAVX2(a *normArgs)
 //
 //go:noescape
 func linearAVX2(a *linearArgs)
+
+// nesterovAVX2 computes x - r*((b + p*x) + q*c).
+//
+//go:noescape
+func nesterovAVX2(a *linearArgs)
 
 // mapSlopeAVX512 computes b*act'(x) of n elements.
 //

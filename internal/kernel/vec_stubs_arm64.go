@@ -51,6 +51,8 @@ type dwArgs struct {
 	hi        float32 // greatest result (clip)
 	scale     float32 // factor (hard swish)
 	pad       float32
+	ahead     uintptr // address in memory of later steps, fetched by the way on amd64; moved on
+	aheadStep int     // bytes of it for a vector of a tile; 0 for nothing
 }
 
 // elemArgs are the arguments of the elementwise routines; lengths are in elements.

@@ -60,7 +60,7 @@ func TestToggle(t *testing.T) {
 
 // TestAhead: memory to be fetched ahead changes no result, wherever it ends.
 func TestAhead(t *testing.T) {
-	for _, s := range []kernel.ConvShape{same(1, 14, 14, 40, 100, 1, 1, 1), same(1, 9, 9, 3, 16, 3, 2, 1), same(1, 7, 7, 512, 64, 1, 1, 1)} {
+	for _, s := range []kernel.ConvShape{same(1, 14, 14, 40, 100, 1, 1, 1), same(1, 9, 9, 3, 16, 3, 2, 1), same(1, 7, 7, 512, 64, 1, 1, 1), same(1, 15, 15, 40, 40, 3, 1, 40)} {
 		for _, k := range kernel.ConvKernels() {
 			if !k.Available() || !k.Accepts(&s) {
 				continue
@@ -69,7 +69,7 @@ func TestAhead(t *testing.T) {
 			l.run()
 			want := append([]float32(nil), l.a.Y...)
 			for _, n := range []int{1, 17, 5000} {
-				l.a.Ahead = testkit.Noise(n, 1)
+				l.a.Ahead, l.a.AheadToo = testkit.Noise(n, 1), testkit.Noise(n/2, 2)
 				l.run()
 				for i, v := range l.a.Y {
 					if v != want[i] {

@@ -2,7 +2,10 @@
 
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // The gradient of a dense convolution's weight on vector registers: the sum,
 // over pixels, of the outer products of a pixel's gradients and its inputs. A
@@ -22,8 +25,9 @@ type vecOuter struct {
 	chunks, px int
 	blocks, ub int
 	step       int // pixels that stay in the second-level cache
-	// Whether a step's numbers are copied to lie as the tiles read them: rows
-	// far apart share few sets of the first-level cache.
+	// Whether a step's numbers are copied to lie as the tiles read them, which
+	// pays for small tiles only: large ones have the time to fetch what does
+	// not stay in the first-level cache.
 	packU, packV bool
 }
 
@@ -74,7 +78,9 @@ func (v *vecISA) planOuter(a *ConvGradWeight) (p vecOuter) {
 	}
 	p.ub = ceilDiv(ceilDiv(p.u, p.blocks), outerRows) * outerRows
 	p.blocks = max(1, ceilDiv(p.u, max(p.ub, 1)))
-	p.packU, p.packV = p.v >= packTiles*2*v.lanes, p.ub >= packTiles*outerRows
+	if v.lanes == 8 {
+		p.packU, p.packV = p.v >= packTiles*2*v.lanes, p.ub >= packTiles*outerRows
+	}
 	p.step = max(48, min(128, (1<<17)/max(p.ub+p.v, 1)))
 	return p
 }
@@ -146,8 +152,17 @@ func (v *vecISA) runOuter(a *ConvGradWeight, task int, scratch []float32) {
 	gathered, us, ws := p.scratch(v.lanes)
 	rows, packedU, packedV := scratch[:gathered], scratch[gathered:][:us], scratch[gathered+us:][:ws]
 	lo, hi := chunk(at, p.px, p.pixels)
-	for ; lo < hi; lo += p.step {
+	tiles := ceilDiv(u1-u0, v.tileRows()) * ceilDiv(p.v, 2*v.lanes)
+	steps := ceilDiv(hi-lo, p.step)
+	for i := 0; lo < hi; lo, i = lo+p.step, i+1 {
 		n := min(p.step, hi-lo)
+		// What is fetched ahead is spread over all pixels of all tiles.
+		ahead, aheadStep := uintptr(unsafe.Pointer(&a.DY[0])), 0
+		if p.chunks*p.blocks == 1 {
+			if share := aheadShare(a.Ahead, a.AheadToo, i, steps); len(share) > 0 {
+				ahead, aheadStep = uintptr(unsafe.Pointer(&share[0])), min(64, ceilDiv(4*len(share), n*tiles))
+			}
+		}
 		var x []float32
 		if p.gather {
 			for i := range n {
@@ -157,12 +172,20 @@ func (v *vecISA) runOuter(a *ConvGradWeight, task int, scratch []float32) {
 		} else {
 			x = a.X[lo*p.k:]
 		}
-		o := outerSums{v: v, u: a.DY[lo*a.O:], w: x, uStride: a.O, wStride: p.k, n: n, vs: p.v, sums: sums}
+		o := outerSums{v: v, u: a.DY[lo*a.O:], w: x, uStride: a.O, wStride: p.k, n: n, vs: p.v, sums: sums, ahead: ahead, aheadStep: aheadStep}
 		if p.swap {
 			o.u, o.w, o.uStride, o.wStride = o.w, o.u, o.wStride, o.uStride
 		}
 		o.run(u0, u1, packedU, packedV)
 	}
+}
+
+// tileRows is the rows of the largest tile of the routine.
+func (v *vecISA) tileRows() int {
+	if v.lanes == 16 {
+		return 14
+	}
+	return 6
 }
 
 // outerSums adds the outer products of some pixels to sums.
@@ -172,6 +195,8 @@ type outerSums struct {
 	uStride, wStride int
 	n, vs            int
 	sums             []float32
+	ahead            uintptr // an address, which may run past the end
+	aheadStep        int
 }
 
 // run does rows u0 to u1 of the sums. u and w are copied first where there is
@@ -188,7 +213,7 @@ func (o *outerSums) run(u0, u1 int, packedU, packedV []float32) {
 			packColumns(o.w[j:], o.wStride, o.n, min(width, o.vs-j), packedV[j*o.n:])
 		}
 	}
-	args := outerArgs{uStride: 4 * o.uStride, vStride: 4 * o.wStride, sumStride: 4 * o.vs, pixels: o.n}
+	args := outerArgs{uStride: 4 * o.uStride, vStride: 4 * o.wStride, sumStride: 4 * o.vs, pixels: o.n, ahead: o.ahead, aheadStep: o.aheadStep}
 	for j := 0; j < o.vs; j += width {
 		args.v, args.vs = &o.w[j], min(width, o.vs-j)
 		if len(packedV) > 0 {

@@ -50,10 +50,14 @@ func vecRowChunks(rows, c int) int { return ceilDiv(rows, vecChunkRows(rows, c))
 
 // factors gives gamma/sqrt(var+epsilon).
 func factors(stats, gamma []float32, epsilon float64, factor []float32) {
-	variance := stats[len(factor):][:len(factor)]
-	gamma = gamma[:len(factor)]
-	for c := range factor {
-		factor[c] = float32(float64(gamma[c]) / math.Sqrt(float64(variance[c])+epsilon))
+	byStd(gamma, stats[len(factor):], epsilon, factor)
+}
+
+// byStd divides by the standard deviations.
+func byStd(x, variance []float32, epsilon float64, y []float32) {
+	x, variance = x[:len(y)], variance[:len(y)]
+	for i := byStdVectors(x, variance, epsilon, y); i < len(y); i++ {
+		y[i] = float32(float64(x[i]) / math.Sqrt(float64(variance[i])+epsilon))
 	}
 }
 
@@ -188,15 +192,7 @@ func (v *vecISA) runBatchNormGradSums(a *BatchNormGradSums, task int, scratch []
 			total[i] += s
 		}
 	}
-	scaleByStd(total[c:], a.Stats[c:], a.Epsilon)
-}
-
-// scaleByStd divides by the standard deviations.
-func scaleByStd(x, variance []float32, epsilon float64) {
-	variance = variance[:len(x)]
-	for i := range x {
-		x[i] = float32(float64(x[i]) / math.Sqrt(float64(variance[i])+epsilon))
-	}
+	byStd(total[c:], a.Stats[c:], a.Epsilon, total[c:])
 }
 
 func vecBatchNormGradInputKernels() (out []Kernel[BatchNormGradInput]) {

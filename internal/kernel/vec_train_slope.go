@@ -141,7 +141,7 @@ func (v *vecISA) runPassGradSums(a *BatchNormGradSums, task int, scratch []float
 			total[i] += s
 		}
 	}
-	scaleByStd(total[c:], a.Stats[c:], a.Epsilon)
+	byStd(total[c:], a.Stats[c:], a.Epsilon, total[c:])
 }
 
 // normSlope is the gradient behind the activation, of some rows.

@@ -4,7 +4,8 @@ package kernel
 
 import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 
-// The steps of optimizers that are sums of scaled arrays.
+// The steps of optimizers that are sums of scaled arrays. Nesterov's has the
+// bits of the portable kernel, with which models were trained.
 
 func vecUpdateKernels() (out []Kernel[Update]) {
 	for _, v := range vecISAs {
@@ -12,7 +13,7 @@ func vecUpdateKernels() (out []Kernel[Update]) {
 			Name: "updateF32" + v.suffix, Impl: v.impl, Available: v.available, MaxError: 2e-6,
 			Accepts: func(a *Update) bool {
 				switch a.Fn {
-				case ref.UpdateVelocity, ref.UpdateSGD, ref.UpdateMean:
+				case ref.UpdateVelocity, ref.UpdateSGD, ref.UpdateNesterov, ref.UpdateMean:
 					return true
 				}
 				return false
@@ -42,10 +43,16 @@ func (v *vecISA) runUpdate(a *Update, task int, _ []float32) {
 		case ref.UpdateMean:
 			args.q = float32((1 - a.A) * a.Rate)
 		}
-		if a.Decay != 0 && a.Fn != ref.UpdateSGD {
+		switch {
+		case a.Fn == ref.UpdateNesterov:
+			args.b, args.c, args.p, args.q, args.r = &a.Q[lo], &a.P[lo], float32(a.Decay), float32(a.A), rate
+			v.nesterov(&args)
+		case a.Decay != 0 && a.Fn != ref.UpdateSGD:
 			args.c, args.r = &a.Q[lo], args.q*float32(a.Decay)
+			v.linear(&args)
+		default:
+			v.linear(&args)
 		}
-		v.linear(&args)
 	}
 	// The rest as the portable kernel does it.
 	lo += n

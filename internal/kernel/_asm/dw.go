@@ -33,6 +33,8 @@ var dwBlock = block{"dwArgs", "dwArgs are the arguments of a depthwise routine; 
 	{"hi", "float32", "greatest result (clip)"},
 	{"scale", "float32", "factor (hard swish)"},
 	{"pad", "float32", ""},
+	{"ahead", "uintptr", "address in memory of later steps, fetched by the way on amd64; moved on"},
+	{"aheadStep", "int", "bytes of it for a vector of a tile; 0 for nothing"},
 }}
 
 // dwTile is the outputs of a tile: MobileNets' rows are multiples of seven.
@@ -189,6 +191,17 @@ func (d dwKind) chunk(a *asm, s isa, masked bool) {
 		a.p("ADDQ R12, BX")
 	}
 	a.label(store)
+	kept := a.fresh("kept")
+	a.p("MOVQ %s, CX", b.at("aheadStep"))
+	a.p("TESTQ CX, CX")
+	a.p("JEQ %s", kept)
+	a.p("MOVQ %s, DX", b.at("ahead"))
+	for i := range dwTile * s.bytes() * 2 / 64 {
+		a.p("PREFETCHT1 %d(DX)", 64*i)
+	}
+	a.p("ADDQ CX, DX")
+	a.p("MOVQ DX, %s", b.at("ahead"))
+	a.label(kept)
 	a.p("LEAQ (R13)(R14*1), BX")
 	for t := range dwTile {
 		skip := a.fresh("out")

@@ -31,7 +31,7 @@ func files() map[string]string {
 	blocks := []*block{&gemmBlock, &dwBlock, &elemBlock, &updateBlock}
 	half := []*block{&halfBlock, &rowsBlock, &halfDWBlock}
 	out := map[string]string{
-		"vec_stubs_amd64.go":        stubs("amd64", append(blocks, &normBlock, &outerBlock, &tapsBlock, &gradTapsBlock, &linearBlock), functions),
+		"vec_stubs_amd64.go":        stubs("amd64", append(blocks, &normBlock, &outerBlock, &tapsBlock, &gradTapsBlock, &linearBlock, &transposeBlock, &byStdBlock), functions),
 		"vec_stubs_arm64.go":        stubs("arm64", blocks, functionsNEON()),
 		"bf16_stubs_amd64.go":       stubs("amd64", half, halfFunctions()),
 		"bf16_train_stubs_amd64.go": stubs("amd64", []*block{&pairBlock, &pairOuterBlock, &turnBlock, &pairTileBlock, &storeBlock}, slices.Concat(pairFunctions, pairTileFunctions, storeFunctions)),

@@ -12,6 +12,8 @@ var outerBlock = block{"outerArgs", "outerArgs are the arguments of an outer pro
 	{"pixels", "int", "at least one"},
 	{"us", "int", "numbers of u"},
 	{"vs", "int", "numbers of v, at most two vectors; whole vectors without AVX-512"},
+	{"ahead", "uintptr", "address in memory of later steps, fetched by the way; moved on"},
+	{"aheadStep", "int", "bytes of it for a pixel of a tile, at most a line"},
 }}
 
 // outerFile writes the routines. A tile of sums stays in registers while all
@@ -20,6 +22,57 @@ func outerFile(a *asm) {
 	for _, s := range isas {
 		outer(a, s)
 	}
+	transpose(a)
+}
+
+// transposeBlock is what the transposition takes. Strides are in bytes.
+var transposeBlock = block{"transposeArgs", "transposeArgs are the arguments of a transposition; strides are in bytes.", []field{
+	{"x", "*float32", "first of eight rows"},
+	{"y", "*float32", "first column, eight numbers of every row of results"},
+	{"xStride", "int", "between rows"},
+	{"yStride", "int", "between rows of results"},
+	{"n", "int", "columns, a multiple of eight"},
+}}
+
+// transpose writes the columns of eight rows, by squares: pairs of rows are
+// interleaved, pairs of pairs, then halves of registers.
+func transpose(a *asm) {
+	b := &transposeBlock
+	a.begin("transposeAVX2", b)
+	a.p("MOVQ %s, SI", b.at("x"))
+	a.p("MOVQ %s, DX", b.at("y"))
+	a.p("MOVQ %s, R8", b.at("xStride"))
+	a.p("MOVQ %s, R10", b.at("yStride"))
+	a.p("MOVQ %s, CX", b.at("n"))
+	a.p("LEAQ (R8)(R8*2), R9")
+	a.p("LEAQ (R10)(R10*2), R11")
+	loop := a.fresh("square")
+	a.label(loop)
+	a.p("LEAQ (SI)(R8*4), AX")
+	a.p("LEAQ (DX)(R10*4), BX")
+	for r := range 8 {
+		a.p("VMOVUPS %s, Y%d", fourRows([]string{"SI", "AX"}[r/4], "R8", "R9", r%4), r)
+	}
+	for r := 0; r < 8; r += 2 {
+		a.p("VUNPCKLPS Y%d, Y%d, Y%d", r+1, r, 8+r)
+		a.p("VUNPCKHPS Y%d, Y%d, Y%d", r+1, r, 9+r)
+	}
+	for half := range 2 {
+		for i := range 2 {
+			from, to := 8+4*half+i, 4*half+2*i
+			a.p("VSHUFPS $0x44, Y%d, Y%d, Y%d", from+2, from, to)
+			a.p("VSHUFPS $0xEE, Y%d, Y%d, Y%d", from+2, from, to+1)
+		}
+	}
+	for c := range 8 {
+		a.p("VPERM2F128 $%#x, Y%d, Y%d, Y8", 0x20+c/4*0x11, 4+c%4, c%4)
+		a.p("VMOVUPS Y8, %s", fourRows([]string{"DX", "BX"}[c/4], "R10", "R11", c%4))
+	}
+	a.p("ADDQ $32, SI")
+	a.p("LEAQ (DX)(R10*8), DX")
+	a.p("SUBQ $8, CX")
+	a.p("JNE %s", loop)
+	a.end()
 }
 
 func outer(a *asm, s isa) {
@@ -32,6 +85,8 @@ func outer(a *asm, s isa) {
 	a.p("MOVQ %s, R13", b.at("sums"))
 	a.p("MOVQ %s, R11", b.at("us"))
 	a.p("MOVQ %s, AX", b.at("vs"))
+	a.p("MOVQ %s, R14", b.at("ahead"))
+	a.p("MOVQ %s, R15", b.at("aheadStep"))
 	if s.regs == 32 {
 		// K1 and K2 are the lanes of the two vectors.
 		a.p("MOVQ AX, CX")
@@ -67,6 +122,7 @@ func outer(a *asm, s isa) {
 		}
 	}
 	a.label(end)
+	a.p("MOVQ R14, %s", b.at("ahead"))
 	a.end()
 }
 
@@ -119,6 +175,8 @@ func outerTile(a *asm, s isa, rows, vecs int) {
 			}
 		}
 	}
+	a.p("PREFETCHT1 (R14)")
+	a.p("ADDQ R15, R14")
 	a.p("ADDQ R8, AX")
 	a.p("ADDQ R9, BX")
 	a.p("DECQ CX")
@@ -134,6 +192,7 @@ func outerTile(a *asm, s isa, rows, vecs int) {
 }
 
 func init() {
+	functions = append(functions, function{"transposeAVX2", transposeBlock.name, "transposeAVX2 writes the columns of eight rows as rows."})
 	for _, s := range isas {
 		functions = append(functions, function{"outer" + s.name, outerBlock.name, "outer" + s.name + " adds the outer products of some pixels to sums."})
 	}

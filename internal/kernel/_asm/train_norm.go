@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // normBlock is what a routine of the batch norms takes: rows of channels, with
 // parameters by channel. Strides are in bytes. The rows go by in groups, so
 // that a channel's parameters and sums are loaded once a group.
@@ -49,49 +51,9 @@ func normFile(a *asm) {
 			k.emit(a, s)
 		}
 		linear(a, s)
+		nesterov(a, s)
 	}
-}
-
-// linearBlock is what a routine for an optimizer's sums takes.
-var linearBlock = block{"linearArgs", "linearArgs are the arguments of a sum of scaled arrays.", []field{
-	{"x", "*float32", ""},
-	{"b", "*float32", ""},
-	{"c", "*float32", "nil for none"},
-	{"y", "*float32", "may be one of the others"},
-	{"n", "int", "elements, a multiple of a vector's"},
-	{"p", "float32", "factor of x"},
-	{"q", "float32", "factor of b"},
-	{"r", "float32", "factor of c"},
-	{"pad", "float32", ""},
-}}
-
-// linear computes p*x + (q*b + r*c).
-func linear(a *asm, s isa) {
-	b := &linearBlock
-	a.begin("linear"+s.name, b)
-	a.p("MOVQ %s, SI", b.at("x"))
-	a.p("MOVQ %s, BX", b.at("b"))
-	a.p("MOVQ %s, R8", b.at("c"))
-	a.p("MOVQ %s, DX", b.at("y"))
-	a.p("MOVQ %s, CX", b.at("n"))
-	for i, name := range []string{"p", "q", "r"} {
-		a.p("VBROADCASTSS %s, %s", b.at(name), s.v(13+i))
-	}
-	a.p("XORL R9, R9")
-	loop, two := a.fresh("loop"), a.fresh("two")
-	a.label(loop)
-	a.p("VMULPS (BX)(R9*4), %s, %s", s.v(14), s.v(0))
-	a.p("TESTQ R8, R8")
-	a.p("JEQ %s", two)
-	a.p("VMOVUPS (R8)(R9*4), %s", s.v(1))
-	a.p("VFMADD231PS %s, %s, %s", s.v(15), s.v(1), s.v(0))
-	a.label(two)
-	a.p("VFMADD231PS (SI)(R9*4), %s, %s", s.v(13), s.v(0))
-	a.p("VMOVUPS %s, (DX)(R9*4)", s.v(0))
-	a.p("ADDQ $%d, R9", s.lanes)
-	a.p("CMPQ R9, CX")
-	a.p("JLT %s", loop)
-	a.end()
+	byStd(a)
 }
 
 // tailMask is the mask of a vector's first lanes, read backwards from its
@@ -225,36 +187,62 @@ func (k normKind) loops(a *asm, s isa, group, mode int) {
 	}
 	a.p("MOVQ %s, CX", b.at("rows"))
 	done := a.fresh("done")
+	if k.writes {
+		// Rows from afar are best read one after the other: processors fetch
+		// ahead what is read in order, and several long rows at a time are
+		// not. Where no sums are kept they may be.
+		groups := a.fresh("groups")
+		a.p("CMPQ %s, $%d", b.at("channels"), group*s.lanes)
+		a.p("JLT %s", groups)
+		a.p("MOVQ %s, R9", b.at("a"))
+		a.p("MOVQ %s, R11", b.at("b"))
+		a.p("MOVQ %s, R13", b.at("p"))
+		loop := a.fresh("row")
+		a.label(loop)
+		a.p("CMPQ CX, $1")
+		a.p("JLT %s", done)
+		k.pass(a, s, 1, group, mode)
+		k.advance(a, 1)
+		a.p("JMP %s", loop)
+		a.label(groups)
+	}
 	for _, rows := range []int{group, 1} {
 		loop, next := a.fresh("rows"), a.fresh("next")
 		a.label(loop)
 		a.p("CMPQ CX, $%d", rows)
 		a.p("JLT %s", next)
-		k.pass(a, s, rows, mode)
-		for _, f := range []struct {
-			on           bool
-			name, stride string
-		}{{true, "x", "R8"}, {k.grad, "dy", "R10"}, {k.writes, "y", "R12"}} {
-			if !f.on {
-				continue
-			}
-			a.p("MOVQ %s, AX", b.at(f.name))
-			if rows == 1 {
-				a.p("ADDQ %s, AX", f.stride)
-			} else {
-				a.p("LEAQ (AX)(%s*%d), AX", f.stride, rows)
-			}
-			a.p("MOVQ AX, %s", b.at(f.name))
-		}
-		a.p("SUBQ $%d, CX", rows)
+		k.pass(a, s, rows, 1, mode)
+		k.advance(a, rows)
 		a.p("JMP %s", loop)
 		a.label(next)
 	}
 	a.label(done)
 }
 
-// pass is a group of rows, all channels.
-func (k normKind) pass(a *asm, s isa, rows, mode int) {
+// advance moves on by some rows.
+func (k normKind) advance(a *asm, rows int) {
+	b := &normBlock
+	for _, f := range []struct {
+		on           bool
+		name, stride string
+	}{{true, "x", "R8"}, {k.grad, "dy", "R10"}, {k.writes, "y", "R12"}} {
+		if !f.on {
+			continue
+		}
+		a.p("MOVQ %s, AX", b.at(f.name))
+		if rows == 1 {
+			a.p("ADDQ %s, AX", f.stride)
+		} else {
+			a.p("LEAQ (AX)(%s*%d), AX", f.stride, rows)
+		}
+		a.p("MOVQ AX, %s", b.at(f.name))
+	}
+	a.p("SUBQ $%d, CX", rows)
+}
+
+// pass is a group of rows, all channels; several vectors of a single row at a
+// time where there are so many.
+func (k normKind) pass(a *asm, s isa, rows, vecs, mode int) {
 	b := &normBlock
 	a.p("MOVQ %s, AX", b.at("x"))
 	if k.grad {
@@ -264,28 +252,78 @@ func (k normKind) pass(a *asm, s isa, rows, mode int) {
 		a.p("MOVQ %s, DX", b.at("y"))
 	}
 	a.p("XORL R14, R14")
-	full, rest, end := a.fresh("full"), a.fresh("rest"), a.fresh("end")
-	a.label(full)
 	a.p("MOVQ %s, SI", b.at("channels"))
 	a.p("SHLQ $2, SI")
-	a.p("LEAQ %d(R14), R15", s.bytes())
-	a.p("CMPQ R15, SI")
-	a.p("JGT %s", rest)
-	k.vector(a, s, rows, mode, false)
-	a.p("ADDQ $%d, R14", s.bytes())
-	a.p("ADDQ $%d, AX", s.bytes())
-	if k.grad {
-		a.p("ADDQ $%d, BX", s.bytes())
+	end := a.fresh("end")
+	sizes := []int{vecs, 1}
+	if vecs == 1 {
+		sizes = sizes[1:]
 	}
-	if k.writes {
-		a.p("ADDQ $%d, DX", s.bytes())
+	for _, n := range sizes {
+		full, rest := a.fresh("full"), a.fresh("rest")
+		a.label(full)
+		a.p("LEAQ %d(R14), R15", n*s.bytes())
+		a.p("CMPQ R15, SI")
+		a.p("JGT %s", rest)
+		if n > 1 {
+			k.vectors(a, s, n, mode)
+		} else {
+			k.vector(a, s, rows, mode, false)
+		}
+		a.p("ADDQ $%d, R14", n*s.bytes())
+		a.p("ADDQ $%d, AX", n*s.bytes())
+		if k.grad {
+			a.p("ADDQ $%d, BX", n*s.bytes())
+		}
+		if k.writes {
+			a.p("ADDQ $%d, DX", n*s.bytes())
+		}
+		a.p("JMP %s", full)
+		a.label(rest)
 	}
-	a.p("JMP %s", full)
-	a.label(rest)
 	a.p("CMPQ R14, SI")
 	a.p("JGE %s", end)
 	k.vector(a, s, rows, mode, true)
 	a.label(end)
+}
+
+// vectors is some vectors of one row, with the parameters in R9, R11 and R13;
+// each element is computed as vector does.
+func (k normKind) vectors(a *asm, s isa, n, mode int) {
+	b := &normBlock
+	mem := func(base string, j int) string { return fmt.Sprintf("%d(%s)(R14*1)", j*s.bytes(), base) }
+	x := func(j int) string { return s.v(normParams + j) }
+	var accs []sum
+	for j := range n {
+		a.p("VMOVUPS %s, %s", fmtMem(j*s.bytes(), "AX"), x(j))
+		a.p("VSUBPS %s, %s, %s", mem("R13", j), x(j), x(j))
+		a.p("VMOVUPS %s, %s", mem("R9", j), s.v(j))
+		accs = append(accs, sum{x(j), 0})
+	}
+	if k.name == "normApply" {
+		for j := range n {
+			a.p("VFMADD213PS %s, %s, %s", mem("R11", j), s.v(j), x(j))
+		}
+		a.p("MOVQ R12, R15")
+		epilogue(a, s, b, accs, normParams+n, false)
+		a.p("MOVQ R15, R12")
+		for j := range n {
+			a.p("VMOVUPS %s, %s", x(j), fmtMem(j*s.bytes(), "DX"))
+		}
+		return
+	}
+	k.slopes(a, s, n, mode, false, s.v, func(j int) string { return mem("R11", j) }, func(j int) string { return fmtMem(j*s.bytes(), "BX") })
+	q := func(j int) string { return s.v(normParams + 2*n + j) }
+	a.p("MOVQ %s, R15", b.at("q"))
+	for j := range n {
+		a.p("VMOVUPS %s, %s", mem("R15", j), q(j))
+	}
+	a.p("MOVQ %s, R15", b.at("r"))
+	for j := range n {
+		a.p("VFMADD213PS %s, %s, %s", mem("R15", j), q(j), x(j))
+		a.p("VFMADD231PS %s, %s, %s", k.g(s, n, j), s.v(j), x(j))
+		a.p("VMOVUPS %s, %s", x(j), fmtMem(j*s.bytes(), "DX"))
+	}
 }
 
 // vector is one vector of channels of a group of rows.
@@ -346,7 +384,7 @@ func (k normKind) vector(a *asm, s isa, rows, mode int, masked bool) {
 			a.loadLanes(s, masked, fourRows("AX", "R8", "R9", r), x(r))
 			a.p("VSUBPS %s, %s, %s", mean, x(r), x(r))
 		}
-		k.slopes(a, s, rows, mode, masked, f, c)
+		k.slopes(a, s, rows, mode, masked, func(int) string { return f }, func(int) string { return c }, func(r int) string { return fourRows("BX", "R10", "R11", r) })
 		s0, s1 := param("s0", 0), param("s1", 1)
 		for r := range rows {
 			g := k.g(s, rows, r)
@@ -366,7 +404,7 @@ func (k normKind) vector(a *asm, s isa, rows, mode int, masked bool) {
 			a.loadLanes(s, masked, fourRows("AX", "R8", "R9", r), x(r))
 			a.p("VSUBPS %s, %s, %s", mean, x(r), x(r))
 		}
-		k.slopes(a, s, rows, mode, masked, f, c)
+		k.slopes(a, s, rows, mode, masked, func(int) string { return f }, func(int) string { return c }, func(r int) string { return fourRows("BX", "R10", "R11", r) })
 		p, q := param("q", 2), param("r", 3)
 		for r := range rows {
 			a.p("VFMADD213PS %s, %s, %s", q, p, x(r))
@@ -387,11 +425,12 @@ func (k normKind) sums(a *asm, s isa, masked bool, s0, s1 string) {
 // g is the register of row r's gradient behind the activation.
 func (k normKind) g(s isa, rows, r int) string { return s.v(normParams + rows + r) }
 
-// slopes makes g of all rows. The tests are true for a NaN, which so stays.
-func (k normKind) slopes(a *asm, s isa, rows, mode int, masked bool, f, c string) {
+// slopes makes g of all rows, or of some vectors of one: factor is a register,
+// addend and dys may be memory. The tests are true for a NaN, which so stays.
+func (k normKind) slopes(a *asm, s isa, rows, mode int, masked bool, factor, addend, dys func(i int) string) {
 	for r := range rows {
 		x, g := s.v(normParams+r), k.g(s, rows, r)
-		dy := fourRows("BX", "R10", "R11", r)
+		f, c, dy := factor(r), addend(r), dys(r)
 		if mode == modeLinear {
 			a.loadLanes(s, masked, dy, g)
 			continue
@@ -435,10 +474,12 @@ func (k normKind) slopes(a *asm, s isa, rows, mode int, masked bool, f, c string
 }
 
 func init() {
+	functions = append(functions, function{"byStdAVX2", byStdBlock.name, "byStdAVX2 computes x/sqrt(variance+epsilon) in float64."})
 	for _, s := range isas {
 		for _, k := range normKinds {
 			functions = append(functions, function{k.name + s.name, normBlock.name, k.name + s.name + " " + k.doc})
 		}
-		functions = append(functions, function{"linear" + s.name, linearBlock.name, "linear" + s.name + " computes p*x + (q*b + r*c)."})
+		functions = append(functions, function{"linear" + s.name, linearBlock.name, "linear" + s.name + " computes p*x + (q*b + r*c)."},
+			function{"nesterov" + s.name, linearBlock.name, "nesterov" + s.name + " computes x - r*((b + p*x) + q*c)."})
 	}
 }

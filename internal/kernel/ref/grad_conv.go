@@ -40,12 +40,14 @@ func ConvGradInput[T Float](a *ConvGradInputArgs[T]) {
 // memory of a kernel that leaves partial sums. With Add the work is a part of
 // a larger one: a kernel that has partial sums keeps one chunk and adds to what
 // Partial holds, to be merged once at the end; one that has none adds to
-// DWeight.
+// DWeight. Ahead and AheadToo are as in ConvArgs.
 type ConvGradWeightArgs[T Float] struct {
 	ConvShape
 	Add            bool
 	X, DY, DWeight []T
 	Partial        []T
+
+	Ahead, AheadToo []T
 }
 
 // ConvGradWeight adds up, for every weight, the products it was used with: the

@@ -70,12 +70,12 @@ func (s ConvShape) Normal() ConvShape {
 // exactly when HasScale is false, and Residual likewise. Weight is [O,C/Groups,KH,KW]
 // for the reference and as packed by the kernel's own Pack for the others. Y
 // may be the same slice as Residual; it must not overlap X. Ahead is memory
-// that later steps will read: a kernel may have it fetched by the way, and no
-// result depends on it.
+// that later steps will use, and AheadToo more of it: a kernel may have it
+// fetched by the way, and no result depends on it.
 type ConvArgs[T Float] struct {
 	ConvShape
 	X, Weight, Bias, Scale, Residual, Y []T
-	Ahead                               []T
+	Ahead, AheadToo                     []T
 }
 
 // Conv computes a convolution by its definition.
