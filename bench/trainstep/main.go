@@ -123,6 +123,7 @@ func run(model string, size, batch, threads, steps int, opt exec.Options, profil
 	}
 	if profile {
 		table(p.Steps(), s.Times, steps, nodes)
+		shares(p.Steps(), s)
 	}
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
@@ -238,6 +239,34 @@ func table(steps []exec.Step, times []time.Duration, runs, nodes int) {
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(times[b], times[a]) })
 	for _, i := range order[:min(nodes, len(order))] {
 		fmt.Fprintf(w, "%8.2f ms  %s  %s %s %v\n", ms(times[i])/float64(runs), steps[i].Node, steps[i].Op, steps[i].Kernel, steps[i].Out)
+	}
+}
+
+// shares prints which part of a step is pointwise, depthwise and other
+// convolutions, batch norms, and the rest. What a fused step does is told apart by
+// the time its threads spend in it.
+func shares(steps []exec.Step, s *exec.TrainSession) {
+	var parts [5]time.Duration
+	names := [...]string{"pointwise", "depthwise", "dense convolutions", "batch norms", "the rest"}
+	var total time.Duration
+	for i, st := range steps {
+		at := 4
+		switch {
+		case st.Conv != "":
+			at = slices.Index([]string{"pointwise", "depthwise", "dense"}, st.Conv)
+		case strings.HasPrefix(st.Op, "batch_norm"), st.Op == "channel_stats":
+			at = 3
+		}
+		total += s.Times[i]
+		norms := time.Duration(0)
+		if c, n := s.Split(i); c+n > 0 {
+			norms = time.Duration(float64(s.Times[i]) * float64(n) / float64(c+n))
+		}
+		parts[3] += norms
+		parts[at] += s.Times[i] - norms
+	}
+	for i, name := range names {
+		fmt.Printf("%5.1f %%  %s\n", 100*float64(parts[i])/float64(total), name)
 	}
 }
 

@@ -180,6 +180,9 @@ type Step struct {
 	// Bytes is what a run of the step must read and write: its operands,
 	// packed weights and result. What lies inside of a chain does not count.
 	Bytes int64
+	// Conv is "pointwise", "depthwise" (or grouped) or "dense" for a step of a
+	// training program that is a convolution, a gradient of one or fused with one.
+	Conv string
 }
 
 // Compile prepares g for running. Variables without a value are refused.

@@ -150,7 +150,7 @@ func (p *TrainProgram) Steps() []Step {
 			continue
 		}
 		n := p.g.Node(id)
-		out = append(out, Step{Node: n.Name, Op: n.Op.Kind(), Kernel: p.names[id], Cost: p.g.NodeCost(id), Out: n.Type})
+		out = append(out, Step{Node: n.Name, Op: n.Op.Kind(), Kernel: p.names[id], Cost: p.g.NodeCost(id), Out: n.Type, Conv: convKind(n.Op)})
 	}
 	return append(out, Step{Node: "variables", Op: "assign"})
 }

@@ -12,6 +12,7 @@ import (
 // their seams are computed twice.
 type backwardTask struct {
 	bands
+	clocks clocks
 	grad   kernel.BatchNormGradInput
 	kg     *kernel.Kernel[kernel.BatchNormGradInput]
 	again  *kernel.BatchNormTrain // the convolution's input, nil where it is at hand
@@ -241,6 +242,7 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 	clear(dw)
 	clear(total)
 	lo, hi := t.of(task)
+	clock := t.clocks.begin()
 	for i := lo; i < hi; i++ {
 		picture := i / t.picture
 		t.set(st, i%t.picture)
@@ -251,11 +253,13 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 			st.grad.X, st.grad.DY, st.grad.DX = t.from.x.load(at, n, dy), t.from.dy.load(at, n, wide), dy
 			runAll(t.kg, &st.grad, own)
 		}
+		clock = t.clocks.norms(task, clock)
 		if st.own.lo < st.own.hi {
 			st.weight.X = t.weight.X
 			if t.again != nil {
 				st.again.X, st.again.Y = t.from.again.load(inputs(st.x.lo), st.again.Rows*s.C, rows), rows
 				runAll(t.ka, &st.again, own)
+				clock = t.clocks.norms(task, clock)
 				st.weight.X = rows
 			} else {
 				st.weight.X = t.weight.X[inputs(st.x.lo):]
@@ -271,6 +275,7 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 			for k := range t.kw.Tasks(&st.weight) {
 				t.kw.Run(&st.weight, k, own)
 			}
+			clock = t.clocks.convs(task, clock)
 		}
 		if !t.dx.on() {
 			continue
@@ -290,12 +295,14 @@ func (t *backwardTask) Run(task int, scratch []float32) {
 			st.strided.DY, st.strided.DX = dy, out
 			runAll(t.dx.ks, &st.strided, own)
 		}
+		clock = t.clocks.convs(task, clock)
 		if t.sums != nil {
 			st.sums.X, st.sums.DY, st.sums.Y = t.from.sums.load(to, n, dy), out, sums
 			runAll(t.ks, &st.sums, own)
 			for c, v := range sums {
 				total[c] += float64(v)
 			}
+			clock = t.clocks.norms(task, clock)
 		}
 		t.from.dx.store(to, n, wide)
 	}

@@ -10,12 +10,13 @@ import (
 // statistics of its result.
 type forwardTask struct {
 	bands
-	conv  kernel.Conv
-	k     *kernel.ConvKernel
-	norm  *kernel.BatchNormTrain // nil for none
-	kn    *kernel.Kernel[kernel.BatchNormTrain]
-	stats *kernel.ChannelStats // nil for none
-	ks    *kernel.Kernel[kernel.ChannelStats]
+	clocks clocks
+	conv   kernel.Conv
+	k      *kernel.ConvKernel
+	norm   *kernel.BatchNormTrain // nil for none
+	kn     *kernel.Kernel[kernel.BatchNormTrain]
+	stats  *kernel.ChannelStats // nil for none
+	ks     *kernel.Kernel[kernel.ChannelStats]
 	// What is read, by the norm or the convolution, and what is written.
 	in, out rows
 	state   []forwardState
@@ -107,6 +108,7 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 	sums.clear()
 	s := &t.s
 	lo, hi := t.of(task)
+	clock := t.clocks.begin()
 	for i := lo; i < hi; i++ {
 		picture, _ := t.band(i)
 		in, out := t.set(st, picture, i%t.picture)
@@ -115,6 +117,7 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 			st.norm.X, st.norm.Y = t.in.load(at, st.norm.Rows*s.C, rows), rows
 			runAll(t.kn, &st.norm, own)
 			st.conv.X = rows
+			clock = t.clocks.norms(task, clock)
 		} else {
 			st.conv.X = t.in.load(at, 0, nil)
 		}
@@ -124,10 +127,12 @@ func (t *forwardTask) Run(task int, scratch []float32) {
 		for k := range t.k.Tasks(&st.conv.ConvShape) {
 			t.k.Run(&st.conv, k, own)
 		}
+		clock = t.clocks.convs(task, clock)
 		if t.stats != nil {
 			st.stats.X, st.stats.Y = st.conv.Y, stats
 			runAll(t.ks, &st.stats, own)
 			sums.add(stats, st.stats.Rows)
+			clock = t.clocks.norms(task, clock)
 		}
 		t.out.store(to, n, results)
 	}

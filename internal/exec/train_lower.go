@@ -96,13 +96,37 @@ func (p *TrainProgram) lowerForward(f *fusion, at func(graph.ID) []float32, pack
 	return newForwardTask(conv, k, norm, stats, p.impl, halfIn, p.plan.stored[f.conv]), nil
 }
 
+// convKind is the kind of a convolution or of a gradient of one, empty for other
+// operations.
+func convKind(op graph.Op) string {
+	var w graph.Window
+	groups := 1
+	switch op := op.(type) {
+	case graph.Conv2D:
+		w, groups = op.Window, op.GroupCount()
+	case graph.ConvGradInput:
+		w, groups = op.Window, op.GroupCount()
+	case graph.ConvGradWeight:
+		w, groups = op.Window, op.GroupCount()
+	default:
+		return ""
+	}
+	switch {
+	case groups > 1:
+		return "depthwise"
+	case w.KH*w.KW == 1:
+		return "pointwise"
+	}
+	return "dense"
+}
+
 // fusedStep describes a fusion.
 func (p *TrainProgram) fusedStep(f *fusion) Step {
 	main, op := f.conv, "fused forward"
 	if main == graph.None {
 		main, op = f.weight, "fused backward"
 	}
-	s := Step{Node: p.g.Node(main).Name, Op: op, Kernel: p.names[f.last], Out: p.g.Node(main).Type}
+	s := Step{Node: p.g.Node(main).Name, Op: op, Kernel: p.names[f.last], Out: p.g.Node(main).Type, Conv: convKind(p.g.Node(main).Op)}
 	for _, id := range f.members() {
 		s.Cost = s.Cost.Plus(p.g.NodeCost(id))
 	}

@@ -64,7 +64,8 @@ type TrainSession struct {
 	step    []int  // of each task, for Times
 	// Times, if not nil, receives the duration of every step of each run,
 	// added up; it has one element for each of the program's Steps.
-	Times []time.Duration
+	Times    []time.Duration
+	measured bool
 }
 
 // NewSession allocates the memory of one step. A nil pool means the calling
@@ -169,6 +170,9 @@ func (s *TrainSession) Run(ctx context.Context) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if s.Times != nil && !s.measured {
+		s.measure()
 	}
 	for i, t := range s.work {
 		if s.Times == nil {
