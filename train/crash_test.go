@@ -67,7 +67,7 @@ func TestRecordOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustRun(t, c)
-	for name, want := range map[string]int{ResultsFile: 1 + 3, LogFile: 1 + 3 + 1} {
+	for name, want := range map[string]int{ResultsFile: 1 + 3, LogFile: 1 + 9 + 3 + 1} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

@@ -74,7 +74,7 @@ func TestPerClass(t *testing.T) {
 // line goes, what is before stays.
 func TestLogIsCut(t *testing.T) {
 	dir := t.TempDir()
-	l, err := openLog(dir, 0)
+	l, err := openLog(dir, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestLogIsCut(t *testing.T) {
 	if err := os.WriteFile(csv, append(before, "4,train,4"...), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if l, err = openLog(dir, 15); err != nil {
+	if l, err = openLog(dir, 15, 15); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Epoch(&Epoch{Epoch: 9, Stage: "train", Step: 20}); err != nil {
@@ -117,5 +117,44 @@ func TestLogIsCut(t *testing.T) {
 	}
 	if n := strings.Count(string(text), "\n"); n != 3 {
 		t.Errorf("log.jsonl has %d lines, want 3:\n%s", n, text)
+	}
+}
+
+// TestStepsAreKept: of the epoch that a checkpoint lies in, the log keeps the
+// steps up to it.
+func TestStepsAreKept(t *testing.T) {
+	dir := t.TempDir()
+	l, err := openLog(dir, -1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type step struct {
+		Step int64 `json:"step"`
+	}
+	for i := range int64(9) {
+		if err := l.Event("step", step{i + 1}); err != nil {
+			t.Fatal(err)
+		}
+		if i == 3 {
+			if err := l.Event("epoch", step{4}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = openLog(dir, 4, 7); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, LogFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "\n"); n != 8 || !strings.HasSuffix(string(text), "\"step\":7}\n") {
+		t.Errorf("%d lines, want 7 steps and an epoch:\n%s", n, text)
 	}
 }

@@ -221,14 +221,14 @@ func (r *run) steps(ctx context.Context) error {
 	var err error
 	// Of the record holds what the checkpoint knows of: not the epoch that it
 	// stopped in the validation of.
-	step := int64(0)
+	epoch := int64(0)
 	if n := len(r.at.History); n > 0 {
-		step = r.at.History[n-1].Step
+		epoch = r.at.History[n-1].Step
 	}
 	if !resumed {
-		step = -1
+		epoch = -1
 	}
-	if r.log, err = openLog(r.c.Dir, step); err != nil {
+	if r.log, err = openLog(r.c.Dir, epoch, r.at.Step); err != nil {
 		return err
 	}
 	if !resumed {

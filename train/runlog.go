@@ -39,9 +39,9 @@ type runLog struct {
 
 const csvHead = "epoch,stage,step,loss,top1,val_loss,val_top1,val_top5,rate,images_per_s,seconds,best\n"
 
-// openLog opens a run's files, keeping what belongs to steps up to the given
-// one; nothing where it is below 0.
-func openLog(dir string, step int64) (*runLog, error) {
+// openLog opens a run's files, keeping what belongs to epochs that ended up to
+// the step epoch, and the log's steps up to step; nothing where epoch is below 0.
+func openLog(dir string, epoch, step int64) (*runLog, error) {
 	l := &runLog{dir: dir, now: time.Now}
 	csv, err := keep(filepath.Join(dir, ResultsFile), func(line string, first bool) bool {
 		if first {
@@ -52,7 +52,7 @@ func openLog(dir string, step int64) (*runLog, error) {
 			return false
 		}
 		n, err := strconv.ParseInt(f[2], 10, 64)
-		return err == nil && n <= step
+		return err == nil && n <= epoch
 	})
 	if err != nil {
 		return nil, err
@@ -70,7 +70,14 @@ func openLog(dir string, step int64) (*runLog, error) {
 			Event string `json:"event"`
 			Step  *int64 `json:"step"`
 		}
-		return step >= 0 && json.Unmarshal([]byte(line), &r) == nil && r.Event != "end" && (r.Step == nil || *r.Step <= step)
+		last := epoch
+		if epoch < 0 || json.Unmarshal([]byte(line), &r) != nil || r.Event == "end" {
+			return false
+		}
+		if r.Event == "step" {
+			last = step
+		}
+		return r.Step == nil || *r.Step <= last
 	})
 	if err != nil {
 		return nil, l.fail(err)
