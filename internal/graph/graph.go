@@ -22,17 +22,19 @@ type ID int32
 // None is the ID of no node.
 const None ID = -1
 
-// Type is the element type and shape of a value.
+// Type is the element type and shape of a value and, of one that is quantized,
+// what its integers stand for.
 type Type struct {
 	DType tensor.DType
 	Shape tensor.Shape
+	Quant *Quant
 }
 
 // String is the type as "float32[1,112,112,32]".
 func (t Type) String() string { return t.DType.String() + t.Shape.String() }
 
 // F32 is the float32 type of the given extents.
-func F32(shape ...int) Type { return Type{tensor.F32, shape} }
+func F32(shape ...int) Type { return Type{DType: tensor.F32, Shape: shape} }
 
 // Op is what a node does. Each kind is a small struct of attributes in a file
 // of its own, next to its shape inference and its cost.
@@ -54,6 +56,9 @@ type Array struct {
 	// Make, where Data is nil, writes the values to dst: of weights that follow
 	// from others and are read once, when they are packed.
 	Make func(dst []float32)
+	// Bytes are the elements of a constant that is not float32, little-endian;
+	// Data is then nil.
+	Bytes []byte
 }
 
 // Len is the number of values.
@@ -107,6 +112,9 @@ func (g *Graph) Add(name string, op Op, in ...ID) (ID, error) {
 		}
 		types[i] = g.Nodes[id].Type
 	}
+	if err := checkReal(op, types); err != nil {
+		return None, fmt.Errorf("node %q (%s): %w", name, op.Kind(), err)
+	}
 	t, err := op.Infer(types)
 	if err != nil {
 		return None, fmt.Errorf("node %q (%s): %w", name, op.Kind(), err)
@@ -132,6 +140,24 @@ func (g *Graph) AddVariable(name string, role Role, shape ...int) (ID, error) {
 		return None, fmt.Errorf("variable %q: %w", name, err)
 	}
 	return g.append(Node{Name: name, Op: Variable{Role: role}, Type: F32(shape...)})
+}
+
+// AddIntegers appends a constant of integers, with what they stand for if they
+// are quantized.
+func (g *Graph) AddIntegers(name string, t Type, a *Array) (ID, error) {
+	lo, hi := IntRange(t.DType)
+	if lo > hi {
+		return None, fmt.Errorf("constant %q: %v is no integer type of a graph", name, t.DType)
+	}
+	if n, err := t.Shape.Elems(); err != nil || n*t.DType.Size() != len(a.Bytes) || !a.Shape.Equal(t.Shape) {
+		return None, fmt.Errorf("constant %q: %d bytes for %v", name, len(a.Bytes), t)
+	}
+	if t.Quant != nil {
+		if err := t.Quant.Check(t.DType, t.Shape); err != nil {
+			return None, fmt.Errorf("constant %q: %w", name, err)
+		}
+	}
+	return g.append(Node{Name: name, Op: Constant{}, Type: t, Value: a})
 }
 
 // AddConstant appends a constant.
@@ -232,7 +258,7 @@ func (g *Graph) Resize(batch, h, w int) (*Graph, error) {
 		case Input:
 			t := n.Type
 			if len(t.Shape) == 4 {
-				t = Type{t.DType, tensor.Shape{batch, h, w, t.Shape[3]}}
+				t = moved(t, tensor.Shape{batch, h, w, t.Shape[3]})
 			}
 			_, err = out.AddInput(n.Name, t)
 		case Variable, Constant:

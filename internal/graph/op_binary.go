@@ -45,7 +45,7 @@ func (b Binary) Infer(in []Type) (Type, error) {
 	if b.Fn > Div {
 		return Type{}, fmt.Errorf("unknown arithmetic %v", b.Fn)
 	}
-	return Type{in[0].DType, s}, b.Act.Check()
+	return moved(in[0], s), b.Act.Check()
 }
 
 func (b Binary) Cost(_ []Type, out Type) Cost {

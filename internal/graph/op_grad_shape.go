@@ -78,7 +78,7 @@ func (s Slice) Infer(in []Type) (Type, error) {
 			return Type{}, fmt.Errorf("part %v at %v of %v", s.Shape, s.Start, x)
 		}
 	}
-	return Type{in[0].DType, s.Shape.Clone()}, nil
+	return moved(in[0], s.Shape.Clone()), nil
 }
 
 func (Slice) Cost([]Type, Type) Cost { return Cost{} }

@@ -32,7 +32,7 @@ func (r Random) Infer(in []Type) (Type, error) {
 	if !(r.Rate >= 0 && r.Rate < 1) {
 		return Type{}, fmt.Errorf("rate %v is not in [0,1)", r.Rate)
 	}
-	return Type{tensor.F32, r.Shape.Clone()}, nil
+	return F32(r.Shape.Clone()...), nil
 }
 
 func (Random) Cost(_ []Type, out Type) Cost { return Cost{Elementwise: elems(out)} }

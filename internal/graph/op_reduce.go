@@ -50,7 +50,7 @@ func (s SumTo) Infer(in []Type) (Type, error) {
 	if err != nil || !b.Equal(in[0].Shape) {
 		return Type{}, fmt.Errorf("%v is not a broadcast of %v", in[0].Shape, s.Shape)
 	}
-	return Type{in[0].DType, s.Shape.Clone()}, nil
+	return moved(in[0], s.Shape.Clone()), nil
 }
 
 func (s SumTo) Cost(in []Type, _ Type) Cost {
@@ -78,7 +78,7 @@ func (e Expand) Infer(in []Type) (Type, error) {
 	if err != nil || !b.Equal(e.Shape) {
 		return Type{}, fmt.Errorf("%v cannot be broadcast to %v", in[0].Shape, e.Shape)
 	}
-	return Type{in[0].DType, e.Shape.Clone()}, nil
+	return moved(in[0], e.Shape.Clone()), nil
 }
 
 func (Expand) Cost(_ []Type, out Type) Cost { return Cost{Elementwise: elems(out)} }

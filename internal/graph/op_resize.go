@@ -1,6 +1,10 @@
 package graph
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mobilenet-go/mobilenet/tensor"
+)
 
 // ResizeRule says how output pixels map to input pixels.
 type ResizeRule uint8
@@ -45,7 +49,7 @@ func (r Resize2D) Infer(in []Type) (Type, error) {
 	if h < 1 || w < 1 || s[1] < 1 || s[2] < 1 || r.Rule > Asymmetric {
 		return Type{}, fmt.Errorf("cannot resize %v to %d x %d", s, h, w)
 	}
-	return F32(s[0], h, w, s[3]), nil
+	return moved(in[0], tensor.Shape{s[0], h, w, s[3]}), nil
 }
 
 // Cost counts four products per element for bilinear, none for nearest.

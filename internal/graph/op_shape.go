@@ -46,7 +46,7 @@ func (r Reshape) Infer(in []Type) (Type, error) {
 	if n != total {
 		return Type{}, fmt.Errorf("cannot view %v as %v", in[0].Shape, r.Shape)
 	}
-	return Type{in[0].DType, out}, nil
+	return moved(in[0], out), nil
 }
 
 func (Reshape) Cost([]Type, Type) Cost { return Cost{} }
@@ -72,7 +72,7 @@ func (t Transpose) Infer(in []Type) (Type, error) {
 		}
 		seen[p], out[i] = true, s[p]
 	}
-	return Type{in[0].DType, out}, nil
+	return moved(in[0], out), nil
 }
 
 func (Transpose) Cost([]Type, Type) Cost { return Cost{} }
@@ -85,6 +85,9 @@ func (Concat) Kind() string { return "concat" }
 func (c Concat) Infer(in []Type) (Type, error) {
 	if len(in) == 0 {
 		return Type{}, fmt.Errorf("needs at least one input")
+	}
+	if err := alikeInts(in); err != nil {
+		return Type{}, err
 	}
 	out := in[0].Shape.Clone()
 	if c.Axis < 0 || c.Axis >= len(out) {
@@ -102,12 +105,13 @@ func (c Concat) Infer(in []Type) (Type, error) {
 			}
 		}
 	}
-	return Type{in[0].DType, out}, nil
+	return moved(in[0], out), nil
 }
 
 func (Concat) Cost([]Type, Type) Cost { return Cost{} }
 
-// Pad2D surrounds a picture with a constant value.
+// Pad2D surrounds a picture with a constant value; a quantized one with real
+// zeros, whatever Value says.
 type Pad2D struct {
 	Padding
 	Value float32
@@ -128,7 +132,7 @@ func (p Pad2D) Infer(in []Type) (Type, error) {
 			return Type{}, fmt.Errorf("padding of %d", v)
 		}
 	}
-	return F32(s[0], s[1]+p.Top+p.Bottom, s[2]+p.Left+p.Right, s[3]), nil
+	return moved(in[0], tensor.Shape{s[0], s[1] + p.Top + p.Bottom, s[2] + p.Left + p.Right, s[3]}), nil
 }
 
 func (Pad2D) Cost([]Type, Type) Cost { return Cost{} }

@@ -1,0 +1,125 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/mobilenet-go/mobilenet/tensor"
+)
+
+// QConv2D is a convolution of bytes with 32-bit sums:
+//
+//	acc = sum((x - zero(x)) * (w - zero(w))) + bias
+//	y   = clamp(zero(y) + round(acc * scale(x)*scale(w)/scale(y)))
+//
+// Inputs, in this order: x [N,H,W,C], U8 or I8 with one scale; w
+// [O,C/Groups,KH,KW], U8 or I8 with one scale or one for each of the O
+// outputs; bias [O], I32, if Bias, whose scale is scale(x)*scale(w). Padding
+// is real zeros. A fully connected layer is a 1x1 convolution of a 1x1
+// picture.
+type QConv2D struct {
+	Window
+	Stored
+	Groups   int
+	Bias     bool
+	Rounding Rounding
+}
+
+func (QConv2D) Kind() string { return "quantized_conv2d" }
+
+// GroupCount is Groups with 0 read as 1.
+func (c QConv2D) GroupCount() int { return max(c.Groups, 1) }
+
+func (c QConv2D) Infer(in []Type) (Type, error) {
+	want := 2
+	if c.Bias {
+		want++
+	}
+	if err := arity(in, want); err != nil {
+		return Type{}, err
+	}
+	if err := byteInputs(in, 1); err != nil {
+		return Type{}, err
+	}
+	w := in[1]
+	if !w.Quantized() {
+		return Type{}, fmt.Errorf("weight %v is not quantized", w)
+	}
+	if err := w.Quant.Check(w.DType, w.Shape); err != nil {
+		return Type{}, fmt.Errorf("weight: %w", err)
+	}
+	if n := len(w.Quant.Scales); n != 1 && w.Quant.Axis != 0 {
+		return Type{}, fmt.Errorf("weight: %d scales along axis %d, want one scale or one for each output", n, w.Quant.Axis)
+	}
+	if c.Bias && in[2].DType != tensor.I32 {
+		return Type{}, fmt.Errorf("bias %v is not int32", in[2])
+	}
+	if c.Rounding > SingleRounding {
+		return Type{}, fmt.Errorf("unknown rounding %d", c.Rounding)
+	}
+	t, err := Conv2D{Window: c.Window, Groups: c.Groups, Bias: c.Bias}.Infer(in)
+	if err != nil {
+		return Type{}, err
+	}
+	return c.Stored.Type(t.Shape)
+}
+
+// Cost counts as Conv2D does.
+func (c QConv2D) Cost(in []Type, out Type) Cost {
+	return Conv2D{Window: c.Window, Groups: c.Groups, Bias: c.Bias}.Cost(in, out)
+}
+
+// QPool takes the mean or the maximum of bytes over a window. The result has
+// the scale of the input; padded positions never count.
+type QPool struct {
+	Window
+	Stored
+	Max bool
+}
+
+func (p QPool) Kind() string {
+	if p.Max {
+		return "quantized_max_pool"
+	}
+	return "quantized_avg_pool"
+}
+
+func (p QPool) Infer(in []Type) (Type, error) {
+	t, err := Pool{Window: p.Window, Max: p.Max}.Infer(in)
+	if err != nil {
+		return Type{}, err
+	}
+	if err := byteInputs(in, 1); err != nil {
+		return Type{}, err
+	}
+	if in[0].DType != p.Stored.DType || !in[0].Quant.Equal(PerTensor(p.Scale, p.Zero)) {
+		return Type{}, fmt.Errorf("the result must have the scale of the input %v", in[0])
+	}
+	return p.Stored.Type(t.Shape)
+}
+
+// Cost counts one step per window element.
+func (p QPool) Cost(in []Type, out Type) Cost {
+	return Pool{Window: p.Window, Max: p.Max}.Cost(in, out)
+}
+
+// QMean averages each channel of bytes over the picture, [N,H,W,C] to
+// [N,1,1,C], with a scale of its own.
+type QMean struct {
+	Stored
+	Rounding Rounding
+}
+
+func (QMean) Kind() string { return "quantized_mean" }
+
+func (m QMean) Infer(in []Type) (Type, error) {
+	t, err := GlobalAvgPool{}.Infer(in)
+	if err != nil {
+		return Type{}, err
+	}
+	if err := byteInputs(in, 1); err != nil {
+		return Type{}, err
+	}
+	return m.Stored.Type(t.Shape)
+}
+
+func (QMean) Cost(in []Type, _ Type) Cost { return Cost{Elementwise: elems(in[0])} }

@@ -1,0 +1,134 @@
+package kernel
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/mobilenet-go/mobilenet/internal/cpu"
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+)
+
+// The argument blocks of operations on bytes; package ref documents them.
+type (
+	QConvShape = ref.QConvShape
+	QConv      = ref.QConvArgs
+	QBinary    = ref.QBinaryArgs
+	Table      = ref.TableArgs
+	Quantize   = ref.QuantizeArgs
+	Dequantize = ref.DequantizeArgs
+	QPool      = ref.QPoolArgs
+	QMean      = ref.QMeanArgs
+	QSoftmax   = ref.QSoftmaxArgs
+	ArgMax     = ref.ArgMaxArgs
+)
+
+// QConvKernel is one implementation of convolution of bytes. All of them give
+// the bytes of the reference.
+type QConvKernel struct {
+	// Name follows the grammar op, data type, shape limits, tile,
+	// instruction set.
+	Name string
+	// Impl is the rung: one of cpu.Rungs.
+	Impl      string
+	Available func() bool
+	Accepts   func(s *QConvShape) bool
+	// PackedLen is the bytes of the packed constants, Pack their making from
+	// Weight, WZero, Bias, Mult and Shift. Neither depends on the batch or the
+	// size of the picture, so one packing serves a layer at all of them.
+	PackedLen func(s *QConvShape) int
+	Pack      func(a *QConv, dst []byte)
+	// Tasks is the number of independent pieces, ScratchLen the scratch each
+	// worker needs, in float32s.
+	Tasks      func(s *QConvShape) int
+	ScratchLen func(s *QConvShape) int
+	// Run reads X, Packed and Table and writes Y. The memory of Packed and the
+	// scratch begins at a cache line.
+	Run func(a *QConv, task int, scratch []float32)
+}
+
+// SelectQConv gives the first kernel that is available, accepts the shape and
+// lies within the rung impl, as SelectConv does.
+func SelectQConv(s *QConvShape, impl string) *QConvKernel {
+	limit, table := rung(impl), QConvKernels()
+	for i := range table {
+		k := &table[i]
+		if cpu.Rung(k.Impl) <= limit && k.Available() && k.Accepts(s) {
+			return k
+		}
+	}
+	panic("kernel: unknown implementation " + impl)
+}
+
+// QConvKernels lists the convolutions of bytes, best first.
+func QConvKernels() []QConvKernel { return qconvKernels() }
+
+var qconvKernels = sync.OnceValue(func() []QConvKernel {
+	return []QConvKernel{refQConv}
+})
+
+// refQConv is the reference: any shape, one task, constants as they come.
+var refQConv = QConvKernel{
+	Name: "convU8Ref", Impl: "ref", Available: always,
+	Accepts:    func(*QConvShape) bool { return true },
+	PackedLen:  func(*QConvShape) int { return 0 },
+	Pack:       func(*QConv, []byte) {},
+	Tasks:      func(*QConvShape) int { return 1 },
+	ScratchLen: func(*QConvShape) int { return 0 },
+	Run:        func(a *QConv, _ int, _ []float32) { ref.QConv(a) },
+}
+
+// QBinaryKernels lists the arithmetic of two operands of bytes.
+func QBinaryKernels() []Kernel[QBinary] {
+	return []Kernel[QBinary]{refKernel("binaryU8Ref", 0, ref.QBinary)}
+}
+
+// TableKernels lists the look-ups.
+func TableKernels() []Kernel[Table] {
+	return []Kernel[Table]{refKernel("tableU8Ref", 0, ref.Table)}
+}
+
+// QuantizeKernels lists the roundings to bytes.
+func QuantizeKernels() []Kernel[Quantize] {
+	return []Kernel[Quantize]{refKernel("quantizeU8Ref", 0, ref.Quantize)}
+}
+
+// DequantizeKernels lists the ways back to real numbers.
+func DequantizeKernels() []Kernel[Dequantize] {
+	return []Kernel[Dequantize]{refKernel("dequantizeU8Ref", 0, ref.Dequantize)}
+}
+
+// QPoolKernels lists the means and maxima of bytes over windows.
+func QPoolKernels() []Kernel[QPool] {
+	return []Kernel[QPool]{refKernel("poolU8Ref", 0, ref.QPool)}
+}
+
+// QMeanKernels lists the means of bytes over pictures.
+func QMeanKernels() []Kernel[QMean] {
+	return []Kernel[QMean]{refKernel("meanU8Ref", 0, ref.QMean)}
+}
+
+// QSoftmaxKernels lists the softmaxes of rows of bytes.
+func QSoftmaxKernels() []Kernel[QSoftmax] {
+	return []Kernel[QSoftmax]{refKernel("softmaxU8Ref", 0, ref.QSoftmax)}
+}
+
+// ArgMaxKernels lists the choices of the greatest byte.
+func ArgMaxKernels() []Kernel[ArgMax] {
+	return []Kernel[ArgMax]{refKernel("argmaxU8Ref", 0, ref.ArgMax)}
+}
+
+// Bytes is the memory of float32s as bytes: four an element.
+func Bytes(f []float32) []byte {
+	if len(f) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&f[0])), 4*len(f))
+}
+
+// Int32s is the memory of float32s as int32s.
+func Int32s(f []float32) []int32 {
+	if len(f) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*int32)(unsafe.Pointer(&f[0])), len(f))
+}

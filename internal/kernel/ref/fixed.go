@@ -1,0 +1,69 @@
+package ref
+
+import "math"
+
+// The fixed-point arithmetic of integer networks, as TFLite's reference
+// kernels and gemmlowp define it (Jacob et al., arXiv 1712.05877, section 2.2).
+
+// QuantizeMultiplier writes a positive real number as m * 2^(shift-31) with m
+// in [2^30,2^31). Numbers too small for it are 0.
+func QuantizeMultiplier(real float64) (m int32, shift int32) {
+	if real == 0 {
+		return 0, 0
+	}
+	frac, exp := math.Frexp(real)
+	q := int64(math.Round(frac * (1 << 31)))
+	if q == 1<<31 {
+		q /= 2
+		exp++
+	}
+	if exp < -31 {
+		return 0, 0
+	}
+	if exp > 30 {
+		return math.MaxInt32, 30
+	}
+	return int32(q), int32(exp)
+}
+
+// Rescale multiplies x by m * 2^(shift-31), rounding the product to 32 bits
+// and then its shift, or once with single.
+func Rescale(x, m, shift int32, single bool) int32 {
+	if single {
+		total := 31 - shift
+		return int32((int64(x)*int64(m) + 1<<(total-1)) >> total)
+	}
+	left, right := max(shift, 0), max(-shift, 0)
+	return RoundingShift(DoublingHigh(x<<left, m), right)
+}
+
+// DoublingHigh is the upper half of 2*a*b, rounded, ties upward; the one
+// product that does not fit saturates.
+func DoublingHigh(a, b int32) int32 {
+	if a == math.MinInt32 && b == math.MinInt32 {
+		return math.MaxInt32
+	}
+	return int32((int64(a)*int64(b) + 1<<30) >> 31)
+}
+
+// RoundingShift divides by 2^n, ties away from zero.
+func RoundingShift(x, n int32) int32 {
+	mask := int32(1)<<n - 1
+	rest, half := x&mask, mask>>1
+	if x < 0 {
+		half++
+	}
+	y := x >> n
+	if rest > half {
+		y++
+	}
+	return y
+}
+
+// doublingHigh16 is DoublingHigh of 16 bits.
+func doublingHigh16(a, b int16) int16 {
+	if a == math.MinInt16 && b == math.MinInt16 {
+		return math.MaxInt16
+	}
+	return int16((int32(a)*int32(b) + 1<<14) >> 15)
+}

@@ -1,0 +1,139 @@
+package ref
+
+import "math"
+
+// TableArgs looks every byte up.
+type TableArgs struct {
+	Len   int
+	Table *[256]uint8
+	X, Y  []uint8
+}
+
+// Table applies a table.
+func Table(a *TableArgs) {
+	for i, x := range a.X[:a.Len] {
+		a.Y[i] = a.Table[x]
+	}
+}
+
+// QBinaryArgs is TFLite's integer addition, subtraction or multiplication of
+// bytes, broadcast like BinaryArgs: shapes are four extents, those of A and B
+// either the result's or 1.
+//
+//	Add, Sub: s_a = Rescale((a-AZero)<<20, AMult, AShift), s_b alike;
+//	          y = clamp(YZero + Rescale(s_a ± s_b, Mult, Shift))
+//	Mul:      y = clamp(YZero + Rescale((a-AZero)*(b-BZero), Mult, Shift))
+type QBinaryArgs struct {
+	Fn                         BinaryKind
+	AShape, BShape             [4]int
+	AZero, BZero, YZero        uint8
+	Lo, Hi                     uint8
+	AMult, AShift              int32
+	BMult, BShift, Mult, Shift int32
+	Single                     bool
+	A, B, Y                    []uint8
+}
+
+// qAddShift is the left shift that leaves room for the fraction of a sum.
+const qAddShift = 20
+
+// QBinary computes a binary operation of bytes by its definition.
+func QBinary(a *QBinaryArgs) {
+	var out, sa, sb [4]int
+	na, nb := 1, 1
+	for i := 3; i >= 0; i-- {
+		out[i] = max(a.AShape[i], a.BShape[i])
+		if a.AShape[i] > 1 {
+			sa[i] = na
+		}
+		if a.BShape[i] > 1 {
+			sb[i] = nb
+		}
+		na, nb = na*a.AShape[i], nb*a.BShape[i]
+	}
+	y := 0
+	for i := range out[0] {
+		for j := range out[1] {
+			for k := range out[2] {
+				for l := range out[3] {
+					p := a.A[i*sa[0]+j*sa[1]+k*sa[2]+l*sa[3]]
+					q := a.B[i*sb[0]+j*sb[1]+k*sb[2]+l*sb[3]]
+					a.Y[y] = a.one(p, q)
+					y++
+				}
+			}
+		}
+	}
+}
+
+func (a *QBinaryArgs) one(p, q uint8) uint8 {
+	x, z := int32(p)-int32(a.AZero), int32(q)-int32(a.BZero)
+	var v int32
+	if a.Fn == Mul {
+		v = x * z
+	} else {
+		x = Rescale(x<<qAddShift, a.AMult, a.AShift, a.Single)
+		z = Rescale(z<<qAddShift, a.BMult, a.BShift, a.Single)
+		if v = x + z; a.Fn == Sub {
+			v = x - z
+		}
+	}
+	return clampByte(int32(a.YZero)+Rescale(v, a.Mult, a.Shift, a.Single), a.Lo, a.Hi)
+}
+
+// Scales works out the multipliers of QBinaryArgs from the scales of the
+// operands and the result.
+func (a *QBinaryArgs) Scales(sa, sb, sy float64) {
+	if a.Fn == Mul {
+		a.Mult, a.Shift = QuantizeMultiplier(sa * sb / sy)
+		return
+	}
+	twice := 2 * max(sa, sb)
+	a.AMult, a.AShift = QuantizeMultiplier(sa / twice)
+	a.BMult, a.BShift = QuantizeMultiplier(sb / twice)
+	a.Mult, a.Shift = QuantizeMultiplier(twice / ((1 << qAddShift) * sy))
+}
+
+// QuantizeArgs turns float32s into bytes: round(x/Scale) + Zero, clamped, ties
+// away from zero or to even.
+type QuantizeArgs struct {
+	Len    int
+	Scale  float32
+	Zero   uint8
+	Lo, Hi uint8
+	Even   bool
+	X      []float32
+	Y      []uint8
+}
+
+// Quantize computes it by its definition.
+func Quantize(a *QuantizeArgs) {
+	for i, x := range a.X[:a.Len] {
+		v := float64(x / a.Scale)
+		if a.Even {
+			v = math.RoundToEven(v)
+		} else {
+			v = math.Round(v)
+		}
+		if v += float64(a.Zero); !(v >= float64(a.Lo)) { // not a number counts as the least
+			v = float64(a.Lo)
+		}
+		a.Y[i] = uint8(min(v, float64(a.Hi)))
+	}
+}
+
+// DequantizeArgs turns bytes into float32s: Scale * (x - Zero).
+type DequantizeArgs struct {
+	Len   int
+	Scale float32
+	Zero  uint8
+	X     []uint8
+	Y     []float32
+}
+
+// Dequantize computes it by its definition.
+func Dequantize(a *DequantizeArgs) {
+	for i, x := range a.X[:a.Len] {
+		a.Y[i] = a.Scale * float32(int32(x)-int32(a.Zero))
+	}
+}
