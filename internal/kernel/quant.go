@@ -20,6 +20,7 @@ type (
 	QMean      = ref.QMeanArgs
 	QSoftmax   = ref.QSoftmaxArgs
 	ArgMax     = ref.ArgMaxArgs
+	ToFloat    = ref.ToFloatArgs
 )
 
 // QConvKernel is one implementation of convolution of bytes. All of them give
@@ -115,6 +116,11 @@ func QSoftmaxKernels() []Kernel[QSoftmax] {
 // ArgMaxKernels lists the choices of the greatest byte.
 func ArgMaxKernels() []Kernel[ArgMax] {
 	return []Kernel[ArgMax]{refKernel("argmaxU8Ref", 0, ref.ArgMax)}
+}
+
+// ToFloatKernels lists the ways from indices to float32s.
+func ToFloatKernels() []Kernel[ToFloat] {
+	return []Kernel[ToFloat]{refKernel("tofloatI32Ref", 0, ref.ToFloat)}
 }
 
 // Bytes is the memory of float32s as bytes: four an element.
