@@ -20,6 +20,11 @@ type (
 	QMean      = ref.QMeanArgs
 	QSoftmax   = ref.QSoftmaxArgs
 	ArgMax     = ref.ArgMaxArgs
+
+	ByteConcat    = ref.ConcatArgs[uint8]
+	BytePad       = ref.PadArgs[uint8]
+	ByteTranspose = ref.TransposeArgs[uint8]
+	ByteResize    = ref.ByteResizeArgs
 )
 
 // QConvKernel is one implementation of convolution of bytes. All of them give
@@ -114,7 +119,42 @@ func QSoftmaxKernels() []Kernel[QSoftmax] {
 
 // ArgMaxKernels lists the choices of the greatest byte.
 func ArgMaxKernels() []Kernel[ArgMax] {
-	return []Kernel[ArgMax]{refKernel("argmaxU8Ref", 0, ref.ArgMax)}
+	return []Kernel[ArgMax]{
+		goKernel("argmaxU8Go", 0, argMaxTasks, noScratch[ArgMax], runArgMax),
+		refKernel("argmaxU8Ref", 0, ref.ArgMax),
+	}
+}
+
+// ByteConcatKernels lists the joins of bytes.
+func ByteConcatKernels() []Kernel[ByteConcat] {
+	return []Kernel[ByteConcat]{
+		goKernel("concatU8Go", 0, concatTasks[uint8], noScratch[ByteConcat], runConcat[uint8]),
+		refKernel("concatU8Ref", 0, ref.Concat[uint8]),
+	}
+}
+
+// BytePadKernels lists the paddings of bytes.
+func BytePadKernels() []Kernel[BytePad] {
+	return []Kernel[BytePad]{
+		goKernel("padU8Go", 0, padTasks[uint8], noScratch[BytePad], runPad[uint8]),
+		refKernel("padU8Ref", 0, ref.Pad[uint8]),
+	}
+}
+
+// ByteTransposeKernels lists the reorderings of axes of bytes.
+func ByteTransposeKernels() []Kernel[ByteTranspose] {
+	return []Kernel[ByteTranspose]{
+		goKernel("transposeU8Go", 0, transposeTasks[uint8], noScratch[ByteTranspose], runTranspose[uint8]),
+		refKernel("transposeU8Ref", 0, ref.Transpose[uint8]),
+	}
+}
+
+// ByteResizeKernels lists the resizes of bytes.
+func ByteResizeKernels() []Kernel[ByteResize] {
+	return []Kernel[ByteResize]{
+		goKernel("resizeU8Go", 0, byteResizeTasks, noScratch[ByteResize], runByteResize),
+		refKernel("resizeU8Ref", 0, ref.ByteResize),
+	}
 }
 
 // Bytes is the memory of float32s as bytes: four an element.
