@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -68,8 +69,13 @@ func SelectQConv(s *QConvShape, impl string) *QConvKernel {
 func QConvKernels() []QConvKernel { return qconvKernels() }
 
 var qconvKernels = sync.OnceValue(func() []QConvKernel {
-	return []QConvKernel{refQConv}
+	return slices.Concat(vecQConvKernels(), goQConvKernels(), []QConvKernel{refQConv})
 })
+
+// goQConvKernels lists the portable ones.
+func goQConvKernels() []QConvKernel {
+	return []QConvKernel{convU8Go}
+}
 
 // refQConv is the reference: any shape, one task, constants as they come.
 var refQConv = QConvKernel{
@@ -165,10 +171,27 @@ func Bytes(f []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&f[0])), 4*len(f))
 }
 
+// Float32s is the memory of bytes, which begins at a multiple of four, as
+// float32s.
+func Float32s(b []byte) []float32 {
+	if len(b) < 4 {
+		return nil
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), len(b)/4)
+}
+
 // Int32s is the memory of float32s as int32s.
 func Int32s(f []float32) []int32 {
 	if len(f) == 0 {
 		return nil
 	}
 	return unsafe.Slice((*int32)(unsafe.Pointer(&f[0])), len(f))
+}
+
+// int64s is the memory of bytes as int64s. It must begin at a multiple of eight.
+func int64s(b []byte) []int64 {
+	if len(b) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*int64)(unsafe.Pointer(&b[0])), len(b)/8)
 }
