@@ -14,6 +14,7 @@ const (
 	quantEven              // int64
 	quantOdds              // int64
 	quantZero              // int32
+	quantWZero             // int32: negative
 	quantBlock             // bytes of a block
 )
 
@@ -35,6 +36,9 @@ func packQuant(a *QConv, o int, bias []int32, dst []byte) {
 		left, right := max(shift, 0), max(-shift, 0)
 		zero := int32(a.YZero)
 		put32(quantBias, i, b)
+		if a.HasWZero && o+i < a.O {
+			put32(quantWZero, i, -a.WZero[o+i])
+		}
 		put32(quantMult, i, m)
 		if i%2 == 1 {
 			put32(quantOdd, i-1, m)
