@@ -22,6 +22,9 @@ type QConv2D struct {
 	Groups   int
 	Bias     bool
 	Rounding Rounding
+	// Narrow multiplies the scales of x and w in float32 rather than float64:
+	// see docs/quantization.md.
+	Narrow bool
 }
 
 func (QConv2D) Kind() string { return "quantized_conv2d" }
@@ -53,7 +56,7 @@ func (c QConv2D) Infer(in []Type) (Type, error) {
 	if c.Bias && in[2].DType != tensor.I32 {
 		return Type{}, fmt.Errorf("bias %v is not int32", in[2])
 	}
-	if c.Rounding > SingleRounding {
+	if c.Rounding > UpwardRounding {
 		return Type{}, fmt.Errorf("unknown rounding %d", c.Rounding)
 	}
 	t, err := Conv2D{Window: c.Window, Groups: c.Groups, Bias: c.Bias}.Infer(in)
@@ -106,8 +109,27 @@ func (p QPool) Cost(in []Type, out Type) Cost {
 // [N,1,1,C], with a scale of its own.
 type QMean struct {
 	Stored
+	Rule     MeanRule
 	Rounding Rounding
 }
+
+// MeanRule is one of the ways in which a sum of bytes becomes a mean; they
+// differ by at most one unit. Package kernel/ref defines them.
+type MeanRule uint8
+
+const (
+	// MeanExact rescales the sum once.
+	MeanExact MeanRule = iota
+	// MeanBias is TFLite's of uint8s that keeps the axes.
+	MeanBias
+	// MeanDivided is TFLite's of int8s that keeps the axes.
+	MeanDivided
+	// MeanFloat is TFLite's that drops the axes.
+	MeanFloat
+	// MeanTruncated is TFLite's that drops the axes where the result is stored
+	// as the input is.
+	MeanTruncated
+)
 
 func (QMean) Kind() string { return "quantized_mean" }
 
@@ -118,6 +140,9 @@ func (m QMean) Infer(in []Type) (Type, error) {
 	}
 	if err := byteInputs(in, 1); err != nil {
 		return Type{}, err
+	}
+	if m.Rule > MeanTruncated {
+		return Type{}, fmt.Errorf("unknown rule %d", m.Rule)
 	}
 	return m.Stored.Type(t.Shape)
 }

@@ -82,10 +82,10 @@ func (a *QBinaryArgs) one(p, q uint8) uint8 {
 }
 
 // Scales works out the multipliers of QBinaryArgs from the scales of the
-// operands and the result.
+// operands and the result, those of a product in float32 as TFLite does.
 func (a *QBinaryArgs) Scales(sa, sb, sy float64) {
 	if a.Fn == Mul {
-		a.Mult, a.Shift = QuantizeMultiplier(sa * sb / sy)
+		a.Mult, a.Shift = QuantizeMultiplier(float64(float32(sa) * float32(sb) / float32(sy)))
 		return
 	}
 	twice := 2 * max(sa, sb)

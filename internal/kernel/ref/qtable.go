@@ -25,9 +25,10 @@ func RescaleTable(s TableSpec, single bool) (t [256]uint8) {
 // does.
 func JoinTable(s TableSpec) (t [256]uint8) {
 	scale := s.XScale * (1 / s.YScale)
-	bias := -float32(s.XZero) * scale
+	// The conversions keep the products from being fused with the sum.
+	bias := float32(-float32(s.XZero) * scale)
 	for i := range t {
-		v := math.Round(float64(float32(i)*scale + bias))
+		v := math.Round(float64(float32(float32(i)*scale) + bias))
 		t[i] = clampByte(int32(v)+int32(s.YZero), s.Lo, s.Hi)
 	}
 	return t
