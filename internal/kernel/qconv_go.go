@@ -3,8 +3,6 @@ package kernel
 import (
 	"encoding/binary"
 	"math"
-
-	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 )
 
 // The portable convolution of bytes: any shape, as rows of inputs times panels
@@ -171,16 +169,33 @@ func runQGo(a *QConv, task int, scratch []float32) {
 	}
 }
 
-// finishQGo requantizes the sums of outputs from o on; rest is the packed
-// constants behind the weights.
+// finishQGo requantizes the sums of outputs from o on as QConvShape.Rescale
+// does; rest is the packed constants behind the weights.
 func finishQGo(a *QConv, rest []byte, o int, acc []int32, y []uint8) {
-	get := func(o int, field int) int32 {
-		return int32(binary.NativeEndian.Uint32(rest[4*(field*a.O+o):]))
-	}
+	bias, mult, shifts := rest[4*o:], rest[4*(a.O+o):], rest[4*(2*a.O+o):]
+	get := func(x []byte, j int) int32 { return int32(binary.NativeEndian.Uint32(x[4*j:])) }
 	y = y[:len(acc)]
+	twice, lo, hi := a.Twice(), int32(a.Lo), int32(a.Hi)
 	for j, sum := range acc {
-		v := int32(a.YZero) + ref.Rescale(sum+get(o+j, 0), get(o+j, 1), get(o+j, 2), a.Single)
-		y[j] = uint8(min(max(v, int32(a.Lo)), int32(a.Hi)))
+		sum += get(bias, j)
+		m, shift := int64(get(mult, j)), get(shifts, j)
+		var v int32
+		if twice {
+			left, right := max(shift, 0), max(-shift, 0)
+			x := int32((int64(sum<<left)*m + 1<<30) >> 31)
+			// Ties away from zero: magnitudes round up.
+			sign := x >> 31
+			size := (uint32((x^sign)-sign) + uint32(1)<<(right&31)>>1) >> (right & 31)
+			v = (int32(size) ^ sign) - sign
+		} else {
+			total := (31 - shift) & 63
+			term := int64(1) << (total - 1)
+			if a.Up && shift < 0 {
+				term += 1 << 30
+			}
+			v = int32((int64(sum)*m + term) >> total)
+		}
+		y[j] = uint8(min(max(int32(a.YZero)+v, lo), hi))
 		if a.HasTable {
 			y[j] = a.Table[y[j]]
 		}

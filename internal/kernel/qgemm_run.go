@@ -51,15 +51,9 @@ func (v *qISA) run(a *QConv, task int, scratch []float32) {
 	if a.HasTable && !v.look {
 		from, to := c0*v.panel, min(end*v.panel, a.O)
 		for i := range t.n {
-			lookUpBytes(a.Table, a.Y[(t.p0+i)*a.YPixel:][from:to])
+			y := a.Y[(t.p0+i)*a.YPixel:][from:to]
+			lookUpBytes(a.Table, y, y)
 		}
-	}
-}
-
-// lookUpBytes replaces bytes by those of a table.
-func lookUpBytes(table *[256]uint8, y []uint8) {
-	for i, v := range y {
-		y[i] = table[v]
 	}
 }
 
@@ -132,7 +126,7 @@ func (t *qTask) panel(c, most int) int {
 	if a.HasTable && v.look {
 		args.table = &a.Table[0]
 	}
-	if a.Single {
+	if !a.Twice() {
 		args.single = 1
 	}
 	many := 1

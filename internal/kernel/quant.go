@@ -21,6 +21,7 @@ type (
 	QMean      = ref.QMeanArgs
 	QSoftmax   = ref.QSoftmaxArgs
 	ArgMax     = ref.ArgMaxArgs
+	ToFloat    = ref.ToFloatArgs
 
 	ByteConcat    = ref.ConcatArgs[uint8]
 	BytePad       = ref.PadArgs[uint8]
@@ -69,12 +70,12 @@ func SelectQConv(s *QConvShape, impl string) *QConvKernel {
 func QConvKernels() []QConvKernel { return qconvKernels() }
 
 var qconvKernels = sync.OnceValue(func() []QConvKernel {
-	return slices.Concat(vecQConvKernels(), goQConvKernels(), []QConvKernel{refQConv})
+	return slices.Concat(vecQDepthwise(), vecQConvKernels(), goQConvKernels(), []QConvKernel{refQConv})
 })
 
 // goQConvKernels lists the portable ones.
 func goQConvKernels() []QConvKernel {
-	return []QConvKernel{convU8Go}
+	return []QConvKernel{convDWU8Go, convU8Go}
 }
 
 // refQConv is the reference: any shape, one task, constants as they come.
@@ -161,6 +162,11 @@ func ByteResizeKernels() []Kernel[ByteResize] {
 		goKernel("resizeU8Go", 0, byteResizeTasks, noScratch[ByteResize], runByteResize),
 		refKernel("resizeU8Ref", 0, ref.ByteResize),
 	}
+}
+
+// ToFloatKernels lists the ways from indices to float32s.
+func ToFloatKernels() []Kernel[ToFloat] {
+	return []Kernel[ToFloat]{refKernel("tofloatI32Ref", 0, ref.ToFloat)}
 }
 
 // Bytes is the memory of float32s as bytes: four an element.
