@@ -63,7 +63,7 @@ func SelectQConv(s *QConvShape, impl string) *QConvKernel {
 func QConvKernels() []QConvKernel { return qconvKernels() }
 
 var qconvKernels = sync.OnceValue(func() []QConvKernel {
-	return []QConvKernel{refQConv}
+	return append(neonQConvKernels(), refQConv)
 })
 
 // refQConv is the reference: any shape, one task, constants as they come.

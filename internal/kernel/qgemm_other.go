@@ -1,0 +1,5 @@
+//go:build !arm64 || purego
+
+package kernel
+
+func neonQConvKernels() []QConvKernel { return nil }
