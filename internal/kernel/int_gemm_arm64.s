@@ -24,8 +24,8 @@ tworows6:
 	BLT tworows5
 	CMP $7, R13
 	BEQ tworows4
-	FLDPQ 64(R14), (F0, F1)
-	FLDPQ 96(R14), (F2, F3)
+	FLDPQ 16(R14), (F0, F1)
+	FLDPQ 48(R14), (F2, F3)
 	VMOV V0.B16, V4.B16
 	VMOV V1.B16, V5.B16
 	VMOV V2.B16, V6.B16
@@ -47,7 +47,7 @@ tworows6:
 	VMOV V2.B16, V22.B16
 	VMOV V3.B16, V23.B16
 	CBZ R12, nosums1
-	FMOVQ 320(R14), F24
+	FMOVQ 272(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994300 // mls v0.4s, v24.4s, v25.s[0]
 	FMOVS 4(R12), F26
@@ -60,7 +60,7 @@ tworows6:
 	WORD $0x6f994310 // mls v16.4s, v24.4s, v25.s[0]
 	FMOVS 20(R12), F26
 	WORD $0x6f9a4314 // mls v20.4s, v24.4s, v26.s[0]
-	FMOVQ 336(R14), F24
+	FMOVQ 288(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994301 // mls v1.4s, v24.4s, v25.s[0]
 	FMOVS 4(R12), F26
@@ -73,7 +73,7 @@ tworows6:
 	WORD $0x6f994311 // mls v17.4s, v24.4s, v25.s[0]
 	FMOVS 20(R12), F26
 	WORD $0x6f9a4315 // mls v21.4s, v24.4s, v26.s[0]
-	FMOVQ 352(R14), F24
+	FMOVQ 304(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994302 // mls v2.4s, v24.4s, v25.s[0]
 	FMOVS 4(R12), F26
@@ -86,7 +86,7 @@ tworows6:
 	WORD $0x6f994312 // mls v18.4s, v24.4s, v25.s[0]
 	FMOVS 20(R12), F26
 	WORD $0x6f9a4316 // mls v22.4s, v24.4s, v26.s[0]
-	FMOVQ 368(R14), F24
+	FMOVQ 320(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994303 // mls v3.4s, v24.4s, v25.s[0]
 	FMOVS 4(R12), F26
@@ -108,7 +108,7 @@ nosums1:
 	ADD R10, R4, R5
 	ADD R10, R5, R6
 	ADD R10, R6, R9
-	ADD $384, R14, R15
+	ADD $336, R14, R15
 	SUBS $4, R23, R19
 	BLT rest3
 four2:
@@ -282,28 +282,28 @@ sums5:
 	BGT once7
 	MOVW (R14), R26
 	CBZW R26, right6
-	FMOVQ 192(R14), F26
+	FMOVQ 144(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
 	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
 	WORD $0x4eba458c // sshl v12.4s, v12.4s, v26.4s
 	WORD $0x4eba4610 // sshl v16.4s, v16.4s, v26.4s
 	WORD $0x4eba4694 // sshl v20.4s, v20.4s, v26.4s
-	FMOVQ 208(R14), F26
+	FMOVQ 160(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
 	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
 	WORD $0x4eba45ad // sshl v13.4s, v13.4s, v26.4s
 	WORD $0x4eba4631 // sshl v17.4s, v17.4s, v26.4s
 	WORD $0x4eba46b5 // sshl v21.4s, v21.4s, v26.4s
-	FMOVQ 224(R14), F26
+	FMOVQ 176(R14), F26
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
 	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
 	WORD $0x4eba45ce // sshl v14.4s, v14.4s, v26.4s
 	WORD $0x4eba4652 // sshl v18.4s, v18.4s, v26.4s
 	WORD $0x4eba46d6 // sshl v22.4s, v22.4s, v26.4s
-	FMOVQ 240(R14), F26
+	FMOVQ 192(R14), F26
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
 	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
@@ -313,8 +313,8 @@ sums5:
 right6:
 	CMP $1, R25
 	BEQ every8
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
@@ -333,8 +333,8 @@ right6:
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
 	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
@@ -353,8 +353,8 @@ right6:
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
 	WORD $0x4ebf86b5 // add v21.4s, v21.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
 	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
@@ -373,8 +373,8 @@ right6:
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
 	WORD $0x4ebf86d6 // add v22.4s, v22.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
 	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
@@ -395,8 +395,8 @@ right6:
 	WORD $0x4ebf86f7 // add v23.4s, v23.4s, v31.4s
 	B rescaled9
 every8:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -427,8 +427,8 @@ every8:
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
 	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -459,8 +459,8 @@ every8:
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
 	WORD $0x4ebf86b5 // add v21.4s, v21.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
 	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
@@ -491,8 +491,8 @@ every8:
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
 	WORD $0x4ebf86d6 // add v22.4s, v22.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
 	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
@@ -525,8 +525,8 @@ every8:
 	WORD $0x4ebf86f7 // add v23.4s, v23.4s, v31.4s
 	B rescaled9
 once7:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -565,8 +565,8 @@ once7:
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
 	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -605,8 +605,8 @@ once7:
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
 	WORD $0x4ebf86b5 // add v21.4s, v21.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
@@ -645,8 +645,8 @@ once7:
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
 	WORD $0x4ebf86d6 // add v22.4s, v22.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
@@ -825,8 +825,8 @@ store10:
 tworows5:
 	CMP $5, R13
 	BLT tworows4
-	FLDPQ 64(R14), (F0, F1)
-	FLDPQ 96(R14), (F2, F3)
+	FLDPQ 16(R14), (F0, F1)
+	FLDPQ 48(R14), (F2, F3)
 	VMOV V0.B16, V4.B16
 	VMOV V1.B16, V5.B16
 	VMOV V2.B16, V6.B16
@@ -844,7 +844,7 @@ tworows5:
 	VMOV V2.B16, V18.B16
 	VMOV V3.B16, V19.B16
 	CBZ R12, nosums11
-	FMOVQ 320(R14), F20
+	FMOVQ 272(R14), F20
 	FMOVS 0(R12), F21
 	WORD $0x6f954280 // mls v0.4s, v20.4s, v21.s[0]
 	FMOVS 4(R12), F22
@@ -855,7 +855,7 @@ tworows5:
 	WORD $0x6f96428c // mls v12.4s, v20.4s, v22.s[0]
 	FMOVS 16(R12), F21
 	WORD $0x6f954290 // mls v16.4s, v20.4s, v21.s[0]
-	FMOVQ 336(R14), F20
+	FMOVQ 288(R14), F20
 	FMOVS 0(R12), F21
 	WORD $0x6f954281 // mls v1.4s, v20.4s, v21.s[0]
 	FMOVS 4(R12), F22
@@ -866,7 +866,7 @@ tworows5:
 	WORD $0x6f96428d // mls v13.4s, v20.4s, v22.s[0]
 	FMOVS 16(R12), F21
 	WORD $0x6f954291 // mls v17.4s, v20.4s, v21.s[0]
-	FMOVQ 352(R14), F20
+	FMOVQ 304(R14), F20
 	FMOVS 0(R12), F21
 	WORD $0x6f954282 // mls v2.4s, v20.4s, v21.s[0]
 	FMOVS 4(R12), F22
@@ -877,7 +877,7 @@ tworows5:
 	WORD $0x6f96428e // mls v14.4s, v20.4s, v22.s[0]
 	FMOVS 16(R12), F21
 	WORD $0x6f954292 // mls v18.4s, v20.4s, v21.s[0]
-	FMOVQ 368(R14), F20
+	FMOVQ 320(R14), F20
 	FMOVS 0(R12), F21
 	WORD $0x6f954283 // mls v3.4s, v20.4s, v21.s[0]
 	FMOVS 4(R12), F22
@@ -896,7 +896,7 @@ nosums11:
 	ADD R10, R3, R4
 	ADD R10, R4, R5
 	ADD R10, R5, R9
-	ADD $384, R14, R15
+	ADD $336, R14, R15
 	SUBS $4, R23, R19
 	BLT rest13
 four12:
@@ -1048,25 +1048,25 @@ sums15:
 	BGT once17
 	MOVW (R14), R26
 	CBZW R26, right16
-	FMOVQ 192(R14), F26
+	FMOVQ 144(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
 	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
 	WORD $0x4eba458c // sshl v12.4s, v12.4s, v26.4s
 	WORD $0x4eba4610 // sshl v16.4s, v16.4s, v26.4s
-	FMOVQ 208(R14), F26
+	FMOVQ 160(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
 	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
 	WORD $0x4eba45ad // sshl v13.4s, v13.4s, v26.4s
 	WORD $0x4eba4631 // sshl v17.4s, v17.4s, v26.4s
-	FMOVQ 224(R14), F26
+	FMOVQ 176(R14), F26
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
 	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
 	WORD $0x4eba45ce // sshl v14.4s, v14.4s, v26.4s
 	WORD $0x4eba4652 // sshl v18.4s, v18.4s, v26.4s
-	FMOVQ 240(R14), F26
+	FMOVQ 192(R14), F26
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
 	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
@@ -1075,8 +1075,8 @@ sums15:
 right16:
 	CMP $1, R25
 	BEQ every18
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
@@ -1092,8 +1092,8 @@ right16:
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
@@ -1109,8 +1109,8 @@ right16:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
 	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
@@ -1126,8 +1126,8 @@ right16:
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
 	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
@@ -1145,8 +1145,8 @@ right16:
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
 	B rescaled19
 every18:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -1172,8 +1172,8 @@ every18:
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -1199,8 +1199,8 @@ every18:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
 	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
@@ -1226,8 +1226,8 @@ every18:
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
 	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
@@ -1255,8 +1255,8 @@ every18:
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
 	B rescaled19
 once17:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -1289,8 +1289,8 @@ once17:
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -1323,8 +1323,8 @@ once17:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
@@ -1357,8 +1357,8 @@ once17:
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
@@ -1511,8 +1511,8 @@ store20:
 tworows4:
 	CMP $4, R13
 	BLT tworows3
-	FLDPQ 64(R14), (F0, F1)
-	FLDPQ 96(R14), (F2, F3)
+	FLDPQ 16(R14), (F0, F1)
+	FLDPQ 48(R14), (F2, F3)
 	VMOV V0.B16, V4.B16
 	VMOV V1.B16, V5.B16
 	VMOV V2.B16, V6.B16
@@ -1526,7 +1526,7 @@ tworows4:
 	VMOV V2.B16, V14.B16
 	VMOV V3.B16, V15.B16
 	CBZ R12, nosums21
-	FMOVQ 320(R14), F16
+	FMOVQ 272(R14), F16
 	FMOVS 0(R12), F17
 	WORD $0x6f914200 // mls v0.4s, v16.4s, v17.s[0]
 	FMOVS 4(R12), F18
@@ -1535,7 +1535,7 @@ tworows4:
 	WORD $0x6f914208 // mls v8.4s, v16.4s, v17.s[0]
 	FMOVS 12(R12), F18
 	WORD $0x6f92420c // mls v12.4s, v16.4s, v18.s[0]
-	FMOVQ 336(R14), F16
+	FMOVQ 288(R14), F16
 	FMOVS 0(R12), F17
 	WORD $0x6f914201 // mls v1.4s, v16.4s, v17.s[0]
 	FMOVS 4(R12), F18
@@ -1544,7 +1544,7 @@ tworows4:
 	WORD $0x6f914209 // mls v9.4s, v16.4s, v17.s[0]
 	FMOVS 12(R12), F18
 	WORD $0x6f92420d // mls v13.4s, v16.4s, v18.s[0]
-	FMOVQ 352(R14), F16
+	FMOVQ 304(R14), F16
 	FMOVS 0(R12), F17
 	WORD $0x6f914202 // mls v2.4s, v16.4s, v17.s[0]
 	FMOVS 4(R12), F18
@@ -1553,7 +1553,7 @@ tworows4:
 	WORD $0x6f91420a // mls v10.4s, v16.4s, v17.s[0]
 	FMOVS 12(R12), F18
 	WORD $0x6f92420e // mls v14.4s, v16.4s, v18.s[0]
-	FMOVQ 368(R14), F16
+	FMOVQ 320(R14), F16
 	FMOVS 0(R12), F17
 	WORD $0x6f914203 // mls v3.4s, v16.4s, v17.s[0]
 	FMOVS 4(R12), F18
@@ -1569,7 +1569,7 @@ nosums21:
 	ADD R10, R2, R3
 	ADD R10, R3, R4
 	ADD R10, R4, R9
-	ADD $384, R14, R15
+	ADD $336, R14, R15
 	SUBS $4, R23, R19
 	BLT rest23
 four22:
@@ -1699,22 +1699,22 @@ sums25:
 	BGT once27
 	MOVW (R14), R26
 	CBZW R26, right26
-	FMOVQ 192(R14), F26
+	FMOVQ 144(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
 	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
 	WORD $0x4eba458c // sshl v12.4s, v12.4s, v26.4s
-	FMOVQ 208(R14), F26
+	FMOVQ 160(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
 	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
 	WORD $0x4eba45ad // sshl v13.4s, v13.4s, v26.4s
-	FMOVQ 224(R14), F26
+	FMOVQ 176(R14), F26
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
 	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
 	WORD $0x4eba45ce // sshl v14.4s, v14.4s, v26.4s
-	FMOVQ 240(R14), F26
+	FMOVQ 192(R14), F26
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
 	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
@@ -1722,8 +1722,8 @@ sums25:
 right26:
 	CMP $1, R25
 	BEQ every28
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
@@ -1736,8 +1736,8 @@ right26:
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
@@ -1750,8 +1750,8 @@ right26:
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
 	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
@@ -1764,8 +1764,8 @@ right26:
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
 	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
@@ -1780,8 +1780,8 @@ right26:
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	B rescaled29
 every28:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -1802,8 +1802,8 @@ every28:
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -1824,8 +1824,8 @@ every28:
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
 	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
@@ -1846,8 +1846,8 @@ every28:
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
 	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
@@ -1870,8 +1870,8 @@ every28:
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	B rescaled29
 once27:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -1898,8 +1898,8 @@ once27:
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -1926,8 +1926,8 @@ once27:
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
@@ -1954,8 +1954,8 @@ once27:
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
@@ -2082,8 +2082,8 @@ store30:
 tworows3:
 	CMP $3, R13
 	BLT tworows2
-	FLDPQ 64(R14), (F0, F1)
-	FLDPQ 96(R14), (F2, F3)
+	FLDPQ 16(R14), (F0, F1)
+	FLDPQ 48(R14), (F2, F3)
 	VMOV V0.B16, V4.B16
 	VMOV V1.B16, V5.B16
 	VMOV V2.B16, V6.B16
@@ -2093,28 +2093,28 @@ tworows3:
 	VMOV V2.B16, V10.B16
 	VMOV V3.B16, V11.B16
 	CBZ R12, nosums31
-	FMOVQ 320(R14), F12
+	FMOVQ 272(R14), F12
 	FMOVS 0(R12), F13
 	WORD $0x6f8d4180 // mls v0.4s, v12.4s, v13.s[0]
 	FMOVS 4(R12), F14
 	WORD $0x6f8e4184 // mls v4.4s, v12.4s, v14.s[0]
 	FMOVS 8(R12), F13
 	WORD $0x6f8d4188 // mls v8.4s, v12.4s, v13.s[0]
-	FMOVQ 336(R14), F12
+	FMOVQ 288(R14), F12
 	FMOVS 0(R12), F13
 	WORD $0x6f8d4181 // mls v1.4s, v12.4s, v13.s[0]
 	FMOVS 4(R12), F14
 	WORD $0x6f8e4185 // mls v5.4s, v12.4s, v14.s[0]
 	FMOVS 8(R12), F13
 	WORD $0x6f8d4189 // mls v9.4s, v12.4s, v13.s[0]
-	FMOVQ 352(R14), F12
+	FMOVQ 304(R14), F12
 	FMOVS 0(R12), F13
 	WORD $0x6f8d4182 // mls v2.4s, v12.4s, v13.s[0]
 	FMOVS 4(R12), F14
 	WORD $0x6f8e4186 // mls v6.4s, v12.4s, v14.s[0]
 	FMOVS 8(R12), F13
 	WORD $0x6f8d418a // mls v10.4s, v12.4s, v13.s[0]
-	FMOVQ 368(R14), F12
+	FMOVQ 320(R14), F12
 	FMOVS 0(R12), F13
 	WORD $0x6f8d4183 // mls v3.4s, v12.4s, v13.s[0]
 	FMOVS 4(R12), F14
@@ -2127,7 +2127,7 @@ nosums31:
 	ADD R10, R1, R2
 	ADD R10, R2, R3
 	ADD R10, R3, R9
-	ADD $384, R14, R15
+	ADD $336, R14, R15
 	SUBS $4, R23, R19
 	BLT rest33
 four32:
@@ -2235,27 +2235,27 @@ sums35:
 	BGT once37
 	MOVW (R14), R26
 	CBZW R26, right36
-	FMOVQ 192(R14), F26
+	FMOVQ 144(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
 	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
-	FMOVQ 208(R14), F26
+	FMOVQ 160(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
 	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
-	FMOVQ 224(R14), F26
+	FMOVQ 176(R14), F26
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
 	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
-	FMOVQ 240(R14), F26
+	FMOVQ 192(R14), F26
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
 	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
 right36:
 	CMP $1, R25
 	BEQ every38
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
@@ -2265,8 +2265,8 @@ right36:
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
@@ -2276,8 +2276,8 @@ right36:
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
 	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
@@ -2287,8 +2287,8 @@ right36:
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
 	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
@@ -2300,8 +2300,8 @@ right36:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	B rescaled39
 every38:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -2317,8 +2317,8 @@ every38:
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -2334,8 +2334,8 @@ every38:
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
 	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
@@ -2351,8 +2351,8 @@ every38:
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
 	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
@@ -2370,8 +2370,8 @@ every38:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	B rescaled39
 once37:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -2392,8 +2392,8 @@ once37:
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -2414,8 +2414,8 @@ once37:
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
@@ -2436,8 +2436,8 @@ once37:
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
@@ -2538,29 +2538,29 @@ store40:
 tworows2:
 	CMP $2, R13
 	BLT tworows1
-	FLDPQ 64(R14), (F0, F1)
-	FLDPQ 96(R14), (F2, F3)
+	FLDPQ 16(R14), (F0, F1)
+	FLDPQ 48(R14), (F2, F3)
 	VMOV V0.B16, V4.B16
 	VMOV V1.B16, V5.B16
 	VMOV V2.B16, V6.B16
 	VMOV V3.B16, V7.B16
 	CBZ R12, nosums41
-	FMOVQ 320(R14), F8
+	FMOVQ 272(R14), F8
 	FMOVS 0(R12), F9
 	WORD $0x6f894100 // mls v0.4s, v8.4s, v9.s[0]
 	FMOVS 4(R12), F10
 	WORD $0x6f8a4104 // mls v4.4s, v8.4s, v10.s[0]
-	FMOVQ 336(R14), F8
+	FMOVQ 288(R14), F8
 	FMOVS 0(R12), F9
 	WORD $0x6f894101 // mls v1.4s, v8.4s, v9.s[0]
 	FMOVS 4(R12), F10
 	WORD $0x6f8a4105 // mls v5.4s, v8.4s, v10.s[0]
-	FMOVQ 352(R14), F8
+	FMOVQ 304(R14), F8
 	FMOVS 0(R12), F9
 	WORD $0x6f894102 // mls v2.4s, v8.4s, v9.s[0]
 	FMOVS 4(R12), F10
 	WORD $0x6f8a4106 // mls v6.4s, v8.4s, v10.s[0]
-	FMOVQ 368(R14), F8
+	FMOVQ 320(R14), F8
 	FMOVS 0(R12), F9
 	WORD $0x6f894103 // mls v3.4s, v8.4s, v9.s[0]
 	FMOVS 4(R12), F10
@@ -2578,7 +2578,7 @@ nosums41:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R9
-	ADD $384, R14, R15
+	ADD $336, R14, R15
 	SUBS $4, R23, R19
 	BLT rest43
 four42:
@@ -2672,47 +2672,47 @@ sums45:
 	BGT once47
 	MOVW (R14), R26
 	CBZW R26, right46
-	FMOVQ 192(R14), F26
+	FMOVQ 144(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	FMOVQ 208(R14), F26
+	FMOVQ 160(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	FMOVQ 224(R14), F26
+	FMOVQ 176(R14), F26
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	FMOVQ 240(R14), F26
+	FMOVQ 192(R14), F26
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
 right46:
 	CMP $1, R25
 	BEQ every48
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
 	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
 	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
 	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
 	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
 	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
@@ -2721,8 +2721,8 @@ right46:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	B rescaled49
 every48:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -2733,8 +2733,8 @@ every48:
 	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -2745,8 +2745,8 @@ every48:
 	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
 	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
@@ -2757,8 +2757,8 @@ every48:
 	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
 	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
@@ -2771,8 +2771,8 @@ every48:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	B rescaled49
 once47:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -2787,8 +2787,8 @@ once47:
 	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -2803,8 +2803,8 @@ once47:
 	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
@@ -2819,8 +2819,8 @@ once47:
 	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
@@ -2895,19 +2895,19 @@ store50:
 tworows1:
 	CMP $1, R13
 	BLT done
-	FLDPQ 64(R14), (F0, F1)
-	FLDPQ 96(R14), (F2, F3)
+	FLDPQ 16(R14), (F0, F1)
+	FLDPQ 48(R14), (F2, F3)
 	CBZ R12, nosums51
-	FMOVQ 320(R14), F4
+	FMOVQ 272(R14), F4
 	FMOVS 0(R12), F5
 	WORD $0x6f854080 // mls v0.4s, v4.4s, v5.s[0]
-	FMOVQ 336(R14), F4
+	FMOVQ 288(R14), F4
 	FMOVS 0(R12), F5
 	WORD $0x6f854081 // mls v1.4s, v4.4s, v5.s[0]
-	FMOVQ 352(R14), F4
+	FMOVQ 304(R14), F4
 	FMOVS 0(R12), F5
 	WORD $0x6f854082 // mls v2.4s, v4.4s, v5.s[0]
-	FMOVQ 368(R14), F4
+	FMOVQ 320(R14), F4
 	FMOVS 0(R12), F5
 	WORD $0x6f854083 // mls v3.4s, v4.4s, v5.s[0]
 	ADD $4, R12
@@ -2926,7 +2926,7 @@ nosums51:
 	VEOR V15.B16, V15.B16, V15.B16
 	MOVD R9, R1
 	ADD R10, R1, R9
-	ADD $384, R14, R15
+	ADD $336, R14, R15
 	SUBS $4, R23, R19
 	BLT rest53
 four52:
@@ -3006,62 +3006,62 @@ sums55:
 	BGT once57
 	MOVW (R14), R26
 	CBZW R26, right56
-	FMOVQ 192(R14), F26
+	FMOVQ 144(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	FMOVQ 208(R14), F26
+	FMOVQ 160(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	FMOVQ 224(R14), F26
+	FMOVQ 176(R14), F26
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	FMOVQ 240(R14), F26
+	FMOVQ 192(R14), F26
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 right56:
 	CMP $1, R25
 	BEQ every58
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	B rescaled59
 every58:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
 	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
 	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
 	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
 	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
@@ -3069,8 +3069,8 @@ every58:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	B rescaled59
 once57:
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
+	FMOVQ 80(R14), F26
+	FMOVQ 208(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -3079,8 +3079,8 @@ once57:
 	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
 	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 144(R14), F26
-	FMOVQ 272(R14), F27
+	FMOVQ 96(R14), F26
+	FMOVQ 224(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -3089,8 +3089,8 @@ once57:
 	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
 	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	FMOVQ 160(R14), F26
-	FMOVQ 288(R14), F27
+	FMOVQ 112(R14), F26
+	FMOVQ 240(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
@@ -3099,8 +3099,8 @@ once57:
 	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
 	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 176(R14), F26
-	FMOVQ 304(R14), F27
+	FMOVQ 128(R14), F26
+	FMOVQ 256(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
@@ -3151,7 +3151,7 @@ onerows8:
 	BLT onerows7
 	CMP $9, R13
 	BEQ onerows5
-	FLDPQ 64(R14), (F0, F1)
+	FLDPQ 16(R14), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
 	VMOV V0.B16, V4.B16
@@ -3167,7 +3167,7 @@ onerows8:
 	VMOV V0.B16, V14.B16
 	VMOV V1.B16, V15.B16
 	CBZ R12, nosums61
-	FMOVQ 192(R14), F16
+	FMOVQ 144(R14), F16
 	FMOVS 0(R12), F17
 	WORD $0x6f914200 // mls v0.4s, v16.4s, v17.s[0]
 	FMOVS 4(R12), F18
@@ -3184,7 +3184,7 @@ onerows8:
 	WORD $0x6f91420c // mls v12.4s, v16.4s, v17.s[0]
 	FMOVS 28(R12), F18
 	WORD $0x6f92420e // mls v14.4s, v16.4s, v18.s[0]
-	FMOVQ 208(R14), F16
+	FMOVQ 160(R14), F16
 	FMOVS 0(R12), F17
 	WORD $0x6f914201 // mls v1.4s, v16.4s, v17.s[0]
 	FMOVS 4(R12), F18
@@ -3212,7 +3212,7 @@ nosums61:
 	ADD R10, R6, R7
 	ADD R10, R7, R8
 	ADD R10, R8, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	SUBS $4, R23, R19
 	BLT rest63
 four62:
@@ -3340,7 +3340,7 @@ sums65:
 	BGT once67
 	MOVW (R14), R26
 	CBZW R26, right66
-	FMOVQ 128(R14), F26
+	FMOVQ 80(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
@@ -3349,7 +3349,7 @@ sums65:
 	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
 	WORD $0x4eba458c // sshl v12.4s, v12.4s, v26.4s
 	WORD $0x4eba45ce // sshl v14.4s, v14.4s, v26.4s
-	FMOVQ 144(R14), F26
+	FMOVQ 96(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
@@ -3361,8 +3361,8 @@ sums65:
 right66:
 	CMP $1, R25
 	BEQ every68
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
@@ -3387,8 +3387,8 @@ right66:
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
@@ -3415,8 +3415,8 @@ right66:
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	B rescaled69
 every68:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -3457,8 +3457,8 @@ every68:
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -3501,8 +3501,8 @@ every68:
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	B rescaled69
 once67:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -3553,8 +3553,8 @@ once67:
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -3761,7 +3761,7 @@ store70:
 onerows7:
 	CMP $7, R13
 	BLT onerows6
-	FLDPQ 64(R14), (F0, F1)
+	FLDPQ 16(R14), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
 	VMOV V0.B16, V4.B16
@@ -3775,7 +3775,7 @@ onerows7:
 	VMOV V0.B16, V12.B16
 	VMOV V1.B16, V13.B16
 	CBZ R12, nosums71
-	FMOVQ 192(R14), F14
+	FMOVQ 144(R14), F14
 	FMOVS 0(R12), F15
 	WORD $0x6f8f41c0 // mls v0.4s, v14.4s, v15.s[0]
 	FMOVS 4(R12), F16
@@ -3790,7 +3790,7 @@ onerows7:
 	WORD $0x6f9041ca // mls v10.4s, v14.4s, v16.s[0]
 	FMOVS 24(R12), F15
 	WORD $0x6f8f41cc // mls v12.4s, v14.4s, v15.s[0]
-	FMOVQ 208(R14), F14
+	FMOVQ 160(R14), F14
 	FMOVS 0(R12), F15
 	WORD $0x6f8f41c1 // mls v1.4s, v14.4s, v15.s[0]
 	FMOVS 4(R12), F16
@@ -3815,7 +3815,7 @@ nosums71:
 	ADD R10, R5, R6
 	ADD R10, R6, R7
 	ADD R10, R7, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	SUBS $4, R23, R19
 	BLT rest73
 four72:
@@ -3931,7 +3931,7 @@ sums75:
 	BGT once77
 	MOVW (R14), R26
 	CBZW R26, right76
-	FMOVQ 128(R14), F26
+	FMOVQ 80(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
@@ -3939,7 +3939,7 @@ sums75:
 	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
 	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
 	WORD $0x4eba458c // sshl v12.4s, v12.4s, v26.4s
-	FMOVQ 144(R14), F26
+	FMOVQ 96(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
@@ -3950,8 +3950,8 @@ sums75:
 right76:
 	CMP $1, R25
 	BEQ every78
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
@@ -3973,8 +3973,8 @@ right76:
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
@@ -3998,8 +3998,8 @@ right76:
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	B rescaled79
 every78:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -4035,8 +4035,8 @@ every78:
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -4074,8 +4074,8 @@ every78:
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	B rescaled79
 once77:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -4120,8 +4120,8 @@ once77:
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -4305,7 +4305,7 @@ store80:
 onerows6:
 	CMP $6, R13
 	BLT onerows5
-	FLDPQ 64(R14), (F0, F1)
+	FLDPQ 16(R14), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
 	VMOV V0.B16, V4.B16
@@ -4317,7 +4317,7 @@ onerows6:
 	VMOV V0.B16, V10.B16
 	VMOV V1.B16, V11.B16
 	CBZ R12, nosums81
-	FMOVQ 192(R14), F12
+	FMOVQ 144(R14), F12
 	FMOVS 0(R12), F13
 	WORD $0x6f8d4180 // mls v0.4s, v12.4s, v13.s[0]
 	FMOVS 4(R12), F14
@@ -4330,7 +4330,7 @@ onerows6:
 	WORD $0x6f8d4188 // mls v8.4s, v12.4s, v13.s[0]
 	FMOVS 20(R12), F14
 	WORD $0x6f8e418a // mls v10.4s, v12.4s, v14.s[0]
-	FMOVQ 208(R14), F12
+	FMOVQ 160(R14), F12
 	FMOVS 0(R12), F13
 	WORD $0x6f8d4181 // mls v1.4s, v12.4s, v13.s[0]
 	FMOVS 4(R12), F14
@@ -4352,7 +4352,7 @@ nosums81:
 	ADD R10, R4, R5
 	ADD R10, R5, R6
 	ADD R10, R6, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	SUBS $4, R23, R19
 	BLT rest83
 four82:
@@ -4456,14 +4456,14 @@ sums85:
 	BGT once87
 	MOVW (R14), R26
 	CBZW R26, right86
-	FMOVQ 128(R14), F26
+	FMOVQ 80(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
 	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
 	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
 	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
-	FMOVQ 144(R14), F26
+	FMOVQ 96(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
@@ -4473,8 +4473,8 @@ sums85:
 right86:
 	CMP $1, R25
 	BEQ every88
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
@@ -4493,8 +4493,8 @@ right86:
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
@@ -4515,8 +4515,8 @@ right86:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	B rescaled89
 every88:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -4547,8 +4547,8 @@ every88:
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -4581,8 +4581,8 @@ every88:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	B rescaled89
 once87:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -4621,8 +4621,8 @@ once87:
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -4783,7 +4783,7 @@ store90:
 onerows5:
 	CMP $5, R13
 	BLT onerows4
-	FLDPQ 64(R14), (F0, F1)
+	FLDPQ 16(R14), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
 	VMOV V0.B16, V4.B16
@@ -4793,7 +4793,7 @@ onerows5:
 	VMOV V0.B16, V8.B16
 	VMOV V1.B16, V9.B16
 	CBZ R12, nosums91
-	FMOVQ 192(R14), F10
+	FMOVQ 144(R14), F10
 	FMOVS 0(R12), F11
 	WORD $0x6f8b4140 // mls v0.4s, v10.4s, v11.s[0]
 	FMOVS 4(R12), F12
@@ -4804,7 +4804,7 @@ onerows5:
 	WORD $0x6f8c4146 // mls v6.4s, v10.4s, v12.s[0]
 	FMOVS 16(R12), F11
 	WORD $0x6f8b4148 // mls v8.4s, v10.4s, v11.s[0]
-	FMOVQ 208(R14), F10
+	FMOVQ 160(R14), F10
 	FMOVS 0(R12), F11
 	WORD $0x6f8b4141 // mls v1.4s, v10.4s, v11.s[0]
 	FMOVS 4(R12), F12
@@ -4823,7 +4823,7 @@ nosums91:
 	ADD R10, R3, R4
 	ADD R10, R4, R5
 	ADD R10, R5, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	SUBS $4, R23, R19
 	BLT rest93
 four92:
@@ -4915,13 +4915,13 @@ sums95:
 	BGT once97
 	MOVW (R14), R26
 	CBZW R26, right96
-	FMOVQ 128(R14), F26
+	FMOVQ 80(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
 	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
 	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
-	FMOVQ 144(R14), F26
+	FMOVQ 96(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
@@ -4930,8 +4930,8 @@ sums95:
 right96:
 	CMP $1, R25
 	BEQ every98
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
@@ -4947,8 +4947,8 @@ right96:
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
@@ -4966,8 +4966,8 @@ right96:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	B rescaled99
 every98:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -4993,8 +4993,8 @@ every98:
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -5022,8 +5022,8 @@ every98:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	B rescaled99
 once97:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -5056,8 +5056,8 @@ once97:
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -5195,7 +5195,7 @@ store100:
 onerows4:
 	CMP $4, R13
 	BLT onerows3
-	FLDPQ 64(R14), (F0, F1)
+	FLDPQ 16(R14), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
 	VMOV V0.B16, V4.B16
@@ -5203,7 +5203,7 @@ onerows4:
 	VMOV V0.B16, V6.B16
 	VMOV V1.B16, V7.B16
 	CBZ R12, nosums101
-	FMOVQ 192(R14), F8
+	FMOVQ 144(R14), F8
 	FMOVS 0(R12), F9
 	WORD $0x6f894100 // mls v0.4s, v8.4s, v9.s[0]
 	FMOVS 4(R12), F10
@@ -5212,7 +5212,7 @@ onerows4:
 	WORD $0x6f894104 // mls v4.4s, v8.4s, v9.s[0]
 	FMOVS 12(R12), F10
 	WORD $0x6f8a4106 // mls v6.4s, v8.4s, v10.s[0]
-	FMOVQ 208(R14), F8
+	FMOVQ 160(R14), F8
 	FMOVS 0(R12), F9
 	WORD $0x6f894101 // mls v1.4s, v8.4s, v9.s[0]
 	FMOVS 4(R12), F10
@@ -5236,7 +5236,7 @@ nosums101:
 	ADD R10, R2, R3
 	ADD R10, R3, R4
 	ADD R10, R4, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	SUBS $4, R23, R19
 	BLT rest103
 four102:
@@ -5324,12 +5324,12 @@ sums105:
 	BGT once107
 	MOVW (R14), R26
 	CBZW R26, right106
-	FMOVQ 128(R14), F26
+	FMOVQ 80(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
 	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	FMOVQ 144(R14), F26
+	FMOVQ 96(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
@@ -5337,8 +5337,8 @@ sums105:
 right106:
 	CMP $1, R25
 	BEQ every108
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
@@ -5351,8 +5351,8 @@ right106:
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
@@ -5367,8 +5367,8 @@ right106:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	B rescaled109
 every108:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -5389,8 +5389,8 @@ every108:
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -5413,8 +5413,8 @@ every108:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	B rescaled109
 once107:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -5441,8 +5441,8 @@ once107:
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -5557,20 +5557,20 @@ store110:
 onerows3:
 	CMP $3, R13
 	BLT onerows2
-	FLDPQ 64(R14), (F0, F1)
+	FLDPQ 16(R14), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
 	VMOV V0.B16, V4.B16
 	VMOV V1.B16, V5.B16
 	CBZ R12, nosums111
-	FMOVQ 192(R14), F6
+	FMOVQ 144(R14), F6
 	FMOVS 0(R12), F7
 	WORD $0x6f8740c0 // mls v0.4s, v6.4s, v7.s[0]
 	FMOVS 4(R12), F8
 	WORD $0x6f8840c2 // mls v2.4s, v6.4s, v8.s[0]
 	FMOVS 8(R12), F7
 	WORD $0x6f8740c4 // mls v4.4s, v6.4s, v7.s[0]
-	FMOVQ 208(R14), F6
+	FMOVQ 160(R14), F6
 	FMOVS 0(R12), F7
 	WORD $0x6f8740c1 // mls v1.4s, v6.4s, v7.s[0]
 	FMOVS 4(R12), F8
@@ -5589,7 +5589,7 @@ nosums111:
 	ADD R10, R1, R2
 	ADD R10, R2, R3
 	ADD R10, R3, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	SUBS $4, R23, R19
 	BLT rest113
 four112:
@@ -5663,19 +5663,19 @@ sums115:
 	BGT once117
 	MOVW (R14), R26
 	CBZW R26, right116
-	FMOVQ 128(R14), F26
+	FMOVQ 80(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
 	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	FMOVQ 144(R14), F26
+	FMOVQ 96(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
 right116:
 	CMP $1, R25
 	BEQ every118
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
@@ -5685,8 +5685,8 @@ right116:
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
@@ -5698,8 +5698,8 @@ right116:
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	B rescaled119
 every118:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -5715,8 +5715,8 @@ every118:
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -5734,8 +5734,8 @@ every118:
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	B rescaled119
 once117:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -5756,8 +5756,8 @@ once117:
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -5849,16 +5849,16 @@ store120:
 onerows2:
 	CMP $2, R13
 	BLT onerows1
-	FLDPQ 64(R14), (F0, F1)
+	FLDPQ 16(R14), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
 	CBZ R12, nosums121
-	FMOVQ 192(R14), F4
+	FMOVQ 144(R14), F4
 	FMOVS 0(R12), F5
 	WORD $0x6f854080 // mls v0.4s, v4.4s, v5.s[0]
 	FMOVS 4(R12), F6
 	WORD $0x6f864082 // mls v2.4s, v4.4s, v6.s[0]
-	FMOVQ 208(R14), F4
+	FMOVQ 160(R14), F4
 	FMOVS 0(R12), F5
 	WORD $0x6f854081 // mls v1.4s, v4.4s, v5.s[0]
 	FMOVS 4(R12), F6
@@ -5880,7 +5880,7 @@ nosums121:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	SUBS $4, R23, R19
 	BLT rest123
 four122:
@@ -5948,25 +5948,25 @@ sums125:
 	BGT once127
 	MOVW (R14), R26
 	CBZW R26, right126
-	FMOVQ 128(R14), F26
+	FMOVQ 80(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
 	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	FMOVQ 144(R14), F26
+	FMOVQ 96(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
 right126:
 	CMP $1, R25
 	BEQ every128
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
 	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
@@ -5975,8 +5975,8 @@ right126:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	B rescaled129
 every128:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
@@ -5987,8 +5987,8 @@ every128:
 	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -6001,8 +6001,8 @@ every128:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	B rescaled129
 once127:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -6017,8 +6017,8 @@ once127:
 	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -6087,12 +6087,12 @@ store130:
 onerows1:
 	CMP $1, R13
 	BLT done
-	FLDPQ 64(R14), (F0, F1)
+	FLDPQ 16(R14), (F0, F1)
 	CBZ R12, nosums131
-	FMOVQ 192(R14), F2
+	FMOVQ 144(R14), F2
 	FMOVS 0(R12), F3
 	WORD $0x6f834040 // mls v0.4s, v2.4s, v3.s[0]
-	FMOVQ 208(R14), F2
+	FMOVQ 160(R14), F2
 	FMOVS 0(R12), F3
 	WORD $0x6f834041 // mls v1.4s, v2.4s, v3.s[0]
 	ADD $4, R12
@@ -6105,7 +6105,7 @@ nosums131:
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD R9, R1
 	ADD R10, R1, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	SUBS $4, R23, R19
 	BLT rest133
 four132:
@@ -6157,34 +6157,34 @@ sums135:
 	BGT once137
 	MOVW (R14), R26
 	CBZW R26, right136
-	FMOVQ 128(R14), F26
+	FMOVQ 80(R14), F26
 	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	FMOVQ 144(R14), F26
+	FMOVQ 96(R14), F26
 	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
 right136:
 	CMP $1, R25
 	BEQ every138
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	B rescaled139
 every138:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
 	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
 	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
 	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
 	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
 	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
@@ -6192,8 +6192,8 @@ every138:
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	B rescaled139
 once137:
-	FMOVQ 96(R14), F26
-	FMOVQ 160(R14), F27
+	FMOVQ 48(R14), F26
+	FMOVQ 112(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
@@ -6202,8 +6202,8 @@ once137:
 	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
 	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 176(R14), F27
+	FMOVQ 64(R14), F26
+	FMOVQ 128(R14), F27
 	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
 	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
 	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
@@ -6291,7 +6291,7 @@ rows3:
 	ADD R10, R1, R2
 	ADD R10, R2, R3
 	ADD R10, R3, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	MOVW 4(R14), R26
 	MOVD R23, R19
 	CBNZW R26, apart141
@@ -6514,7 +6514,7 @@ sums142:
 	WORD $0x4eb5be94 // addp v20.4s, v20.4s, v21.4s
 	WORD $0x4eb7bed6 // addp v22.4s, v22.4s, v23.4s
 	WORD $0x4eb6be94 // addp v20.4s, v20.4s, v22.4s
-	FLDPQ 64(R14), (F24, F25)
+	FLDPQ 16(R14), (F24, F25)
 	WORD $0x4eb88400 // add v0.4s, v0.4s, v24.4s
 	WORD $0x4eb98484 // add v4.4s, v4.4s, v25.4s
 	WORD $0x4eb88508 // add v8.4s, v8.4s, v24.4s
@@ -6522,14 +6522,14 @@ sums142:
 	WORD $0x4eb88610 // add v16.4s, v16.4s, v24.4s
 	WORD $0x4eb98694 // add v20.4s, v20.4s, v25.4s
 	CBZ R12, nosums145
-	FMOVQ 192(R14), F24
+	FMOVQ 144(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994300 // mls v0.4s, v24.4s, v25.s[0]
 	FMOVS 4(R12), F26
 	WORD $0x6f9a4308 // mls v8.4s, v24.4s, v26.s[0]
 	FMOVS 8(R12), F25
 	WORD $0x6f994310 // mls v16.4s, v24.4s, v25.s[0]
-	FMOVQ 208(R14), F24
+	FMOVQ 160(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994304 // mls v4.4s, v24.4s, v25.s[0]
 	FMOVS 4(R12), F26
@@ -6545,19 +6545,19 @@ nosums145:
 	BGT once147
 	MOVW (R14), R26
 	CBZW R26, right146
-	FMOVQ 128(R14), F24
+	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
 	WORD $0x4eb84610 // sshl v16.4s, v16.4s, v24.4s
-	FMOVQ 144(R14), F24
+	FMOVQ 96(R14), F24
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
 	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
 	WORD $0x4eb84694 // sshl v20.4s, v20.4s, v24.4s
 right146:
 	CMP $1, R25
 	BEQ every148
-	FMOVQ 96(R14), F24
-	FMOVQ 160(R14), F25
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
 	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
 	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
@@ -6567,8 +6567,8 @@ right146:
 	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
 	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
 	WORD $0x4ebd8610 // add v16.4s, v16.4s, v29.4s
-	FMOVQ 112(R14), F24
-	FMOVQ 176(R14), F25
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
 	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
 	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
@@ -6580,8 +6580,8 @@ right146:
 	WORD $0x4ebd8694 // add v20.4s, v20.4s, v29.4s
 	B rescaled149
 every148:
-	FMOVQ 96(R14), F24
-	FMOVQ 160(R14), F25
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
 	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
 	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
@@ -6597,8 +6597,8 @@ every148:
 	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
 	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
 	WORD $0x4ebd8610 // add v16.4s, v16.4s, v29.4s
-	FMOVQ 112(R14), F24
-	FMOVQ 176(R14), F25
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
 	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
 	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
@@ -6616,8 +6616,8 @@ every148:
 	WORD $0x4ebd8694 // add v20.4s, v20.4s, v29.4s
 	B rescaled149
 once147:
-	FMOVQ 96(R14), F24
-	FMOVQ 160(R14), F25
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
 	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
 	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
@@ -6638,8 +6638,8 @@ once147:
 	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
 	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
 	WORD $0x4ebd8610 // add v16.4s, v16.4s, v29.4s
-	FMOVQ 112(R14), F24
-	FMOVQ 176(R14), F25
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
 	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
 	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
@@ -6750,7 +6750,7 @@ rows2:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	MOVW 4(R14), R26
 	MOVD R23, R19
 	CBNZW R26, apart151
@@ -6909,18 +6909,18 @@ sums152:
 	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
 	WORD $0x4eafbdce // addp v14.4s, v14.4s, v15.4s
 	WORD $0x4eaebd8c // addp v12.4s, v12.4s, v14.4s
-	FLDPQ 64(R14), (F24, F25)
+	FLDPQ 16(R14), (F24, F25)
 	WORD $0x4eb88400 // add v0.4s, v0.4s, v24.4s
 	WORD $0x4eb98484 // add v4.4s, v4.4s, v25.4s
 	WORD $0x4eb88508 // add v8.4s, v8.4s, v24.4s
 	WORD $0x4eb9858c // add v12.4s, v12.4s, v25.4s
 	CBZ R12, nosums155
-	FMOVQ 192(R14), F24
+	FMOVQ 144(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994300 // mls v0.4s, v24.4s, v25.s[0]
 	FMOVS 4(R12), F26
 	WORD $0x6f9a4308 // mls v8.4s, v24.4s, v26.s[0]
-	FMOVQ 208(R14), F24
+	FMOVQ 160(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994304 // mls v4.4s, v24.4s, v25.s[0]
 	FMOVS 4(R12), F26
@@ -6934,25 +6934,25 @@ nosums155:
 	BGT once157
 	MOVW (R14), R26
 	CBZW R26, right156
-	FMOVQ 128(R14), F24
+	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
-	FMOVQ 144(R14), F24
+	FMOVQ 96(R14), F24
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
 	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
 right156:
 	CMP $1, R25
 	BEQ every158
-	FMOVQ 96(R14), F24
-	FMOVQ 160(R14), F25
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
 	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
 	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
 	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
 	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
 	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
-	FMOVQ 112(R14), F24
-	FMOVQ 176(R14), F25
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
 	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
 	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
@@ -6961,8 +6961,8 @@ right156:
 	WORD $0x4ebd858c // add v12.4s, v12.4s, v29.4s
 	B rescaled159
 every158:
-	FMOVQ 96(R14), F24
-	FMOVQ 160(R14), F25
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
 	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
 	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
@@ -6973,8 +6973,8 @@ every158:
 	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
 	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
 	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
-	FMOVQ 112(R14), F24
-	FMOVQ 176(R14), F25
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
 	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
 	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
@@ -6987,8 +6987,8 @@ every158:
 	WORD $0x4ebd858c // add v12.4s, v12.4s, v29.4s
 	B rescaled159
 once157:
-	FMOVQ 96(R14), F24
-	FMOVQ 160(R14), F25
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
 	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
 	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
@@ -7003,8 +7003,8 @@ once157:
 	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
 	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
 	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
-	FMOVQ 112(R14), F24
-	FMOVQ 176(R14), F25
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
 	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
 	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
@@ -7083,7 +7083,7 @@ rows1:
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD R9, R1
 	ADD R10, R1, R9
-	ADD $224, R14, R15
+	ADD $176, R14, R15
 	MOVW 4(R14), R26
 	MOVD R23, R19
 	CBNZW R26, apart161
@@ -7178,14 +7178,14 @@ sums162:
 	WORD $0x4ea5bc84 // addp v4.4s, v4.4s, v5.4s
 	WORD $0x4ea7bcc6 // addp v6.4s, v6.4s, v7.4s
 	WORD $0x4ea6bc84 // addp v4.4s, v4.4s, v6.4s
-	FLDPQ 64(R14), (F24, F25)
+	FLDPQ 16(R14), (F24, F25)
 	WORD $0x4eb88400 // add v0.4s, v0.4s, v24.4s
 	WORD $0x4eb98484 // add v4.4s, v4.4s, v25.4s
 	CBZ R12, nosums165
-	FMOVQ 192(R14), F24
+	FMOVQ 144(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994300 // mls v0.4s, v24.4s, v25.s[0]
-	FMOVQ 208(R14), F24
+	FMOVQ 160(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994304 // mls v4.4s, v24.4s, v25.s[0]
 	ADD $4, R12
@@ -7197,34 +7197,34 @@ nosums165:
 	BGT once167
 	MOVW (R14), R26
 	CBZW R26, right166
-	FMOVQ 128(R14), F24
+	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
-	FMOVQ 144(R14), F24
+	FMOVQ 96(R14), F24
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
 right166:
 	CMP $1, R25
 	BEQ every168
-	FMOVQ 96(R14), F24
-	FMOVQ 160(R14), F25
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
 	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
 	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
-	FMOVQ 112(R14), F24
-	FMOVQ 176(R14), F25
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
 	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
 	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
 	B rescaled169
 every168:
-	FMOVQ 96(R14), F24
-	FMOVQ 160(R14), F25
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
 	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
 	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
 	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
 	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
-	FMOVQ 112(R14), F24
-	FMOVQ 176(R14), F25
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
 	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
 	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
@@ -7232,8 +7232,8 @@ every168:
 	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
 	B rescaled169
 once167:
-	FMOVQ 96(R14), F24
-	FMOVQ 160(R14), F25
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
 	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
 	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
@@ -7242,8 +7242,8 @@ once167:
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
 	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
-	FMOVQ 112(R14), F24
-	FMOVQ 176(R14), F25
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
 	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
 	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s

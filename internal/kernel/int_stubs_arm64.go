@@ -35,6 +35,78 @@ type qrowsArgs struct {
 	rows    int
 }
 
+// qdwArgs are the arguments of a depthwise routine of bytes; offsets and strides are in bytes.
+type qdwArgs struct {
+	x         *uint8 // first byte of the picture
+	outside   *uint8 // a row of zero points
+	w         *byte  // blocks of eight channels: flags, constants, weights
+	y         *uint8 // first output of the first tile
+	table     *uint8 // 256 results to look up, or nil
+	off0      int    // from x to the first column of the first tile in the first kernel row used
+	off1      int    // in the second one, with dot products, and so on
+	off2      int
+	off3      int
+	off4      int
+	above     int // mask of kernel rows that begin at outside, with dot products
+	rowStride int // between kernel rows
+	colStride int // between columns
+	yStride   int // between outputs
+	rows      int // kernel rows used
+	wSkip     int // from the constants of a block to the weights of the first one
+	blockSize int // of a block of weights
+	tiles     int // counted down
+	xTile     int // between tiles of inputs
+	yTile     int // between tiles of outputs
+	cols      int // mask of columns inside the picture
+	outs      int // mask of outputs inside the row
+	channels  int
+	way       int    // to rescale
+	xZero     uint32 // with dot products 128 less
+	yZero     uint32
+	lo        uint32
+	hi        uint32
+}
+
+// qdw3S1DotNEON computes tiles of an output row of bytes.
+//
+//go:noescape
+func qdw3S1DotNEON(a *qdwArgs)
+
+// qdw3S1NEON computes tiles of an output row of bytes.
+//
+//go:noescape
+func qdw3S1NEON(a *qdwArgs)
+
+// qdw3S2DotNEON computes tiles of an output row of bytes.
+//
+//go:noescape
+func qdw3S2DotNEON(a *qdwArgs)
+
+// qdw3S2NEON computes tiles of an output row of bytes.
+//
+//go:noescape
+func qdw3S2NEON(a *qdwArgs)
+
+// qdw5S1DotNEON computes tiles of an output row of bytes.
+//
+//go:noescape
+func qdw5S1DotNEON(a *qdwArgs)
+
+// qdw5S1NEON computes tiles of an output row of bytes.
+//
+//go:noescape
+func qdw5S1NEON(a *qdwArgs)
+
+// qdw5S2DotNEON computes tiles of an output row of bytes.
+//
+//go:noescape
+func qdw5S2DotNEON(a *qdwArgs)
+
+// qdw5S2NEON computes tiles of an output row of bytes.
+//
+//go:noescape
+func qdw5S2NEON(a *qdwArgs)
+
 // qgemmDotNEON computes a panel of 8 or 16 outputs for some rows by dot products of four bytes.
 //
 //go:noescape

@@ -108,10 +108,13 @@ func (q *qneon) plan(s *QConvShape) (p qPlan) {
 	return p
 }
 
+// qHeader is the flags of a panel.
+const qHeader = 16
+
 // panelBytes is the size of a packed panel with an input and output more or
 // less: flags, five constants an output, weights.
 func (q *qneon) panelBytes(k, width int) int {
-	return 64 + 20*width + ceilDiv(k, q.step)*q.step*width
+	return qHeader + 20*width + ceilDiv(k, q.step)*q.step*width
 }
 
 // width is the outputs of the panel from o on, in eights.
@@ -142,7 +145,7 @@ func (q *qneon) pack(a *QConv, dst []byte) {
 func (q *qneon) packPanel(a *QConv, o, valid, width int, dst []byte) {
 	clear(dst)
 	cg, taps := a.C/a.Groups, a.KH*a.KW
-	constants, weights := dst[64:][:20*width], dst[64+20*width:]
+	constants, weights := dst[qHeader:][:20*width], dst[qHeader+20*width:]
 	for j := range valid {
 		var sum int32
 		for t := range taps {

@@ -37,9 +37,9 @@ func files() map[string]string {
 		"bf16_train_stubs_amd64.go": stubs("amd64", []*block{&pairBlock, &pairOuterBlock, &turnBlock, &pairTileBlock, &storeBlock}, slices.Concat(pairFunctions, pairTileFunctions, storeFunctions)),
 	}
 	out["train_stubs_arm64.go"] = stubs("arm64", []*block{&normBlock, &outerBlock, &tapsBlock, &gradTapsBlock, &linearBlock}, trainNEON())
-	out["int_stubs_arm64.go"] = stubs("arm64", []*block{&qgemmBlock, &qrowsBlock}, intNEON())
+	out["int_stubs_arm64.go"] = stubs("arm64", []*block{&qgemmBlock, &qrowsBlock, &qdwBlock}, intNEON())
 	for name, emit := range map[string]func(*asm){
-		"int_gemm_arm64.s":     qgemmNEON,
+		"int_gemm_arm64.s": qgemmNEON, "int_dw_arm64.s": qdwNEON,
 		"train_update_amd64.s": updateFile, "train_slope_amd64.s": slopeFile, "train_slope_arm64.s": slopeNEON,
 		"train_update_arm64.s": updateNEON, "train_norm_arm64.s": normNEON, "train_gemm_arm64.s": outerNEON, "train_dw_arm64.s": trainDWNEON,
 		"gemm_amd64.s": gemmFile, "dw_amd64.s": dwFile, "elem_amd64.s": elemFile,

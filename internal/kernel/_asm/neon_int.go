@@ -5,11 +5,18 @@ package main
 
 // intNEON are the routines on bytes declared for Go.
 func intNEON() []function {
-	return []function{
+	var all []function
+	for _, k := range dwKinds {
+		for _, dot := range []bool{true, false} {
+			n := qdw{k, dot}.name()
+			all = append(all, function{n, qdwBlock.name, n + " computes tiles of an output row of bytes."})
+		}
+	}
+	return append(all, []function{
 		{"qgemmDotNEON", qgemmBlock.name, "qgemmDotNEON computes a panel of 8 or 16 outputs for some rows by dot products of four bytes."},
 		{"qgemmMulNEON", qgemmBlock.name, "qgemmMulNEON computes a panel of 8 outputs for some rows by products of bytes in 16 bits."},
 		{"qrowsNEON", qrowsBlock.name, "qrowsNEON makes rows of bytes signed and sums them up."},
-	}
+	}...)
 }
 
 // arrangement is how a register is divided: GNU's name, the instruction's size

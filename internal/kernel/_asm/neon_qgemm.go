@@ -14,7 +14,7 @@ import "fmt"
 // no weight is -128, or else two products could be 2^15; there each product
 // goes its own way. A tile is 3 x 8.
 
-// qgemmBlock's panels begin with a line of two flags: whether a shift is to the
+// qgemmBlock's panels begin with two flags of 32 bits: whether a shift is to the
 // left, and whether a weight is -128. Bias, multipliers, shifts to the left, the
 // other shifts and the weights' zero points follow, 32 bits each.
 var qgemmBlock = block{"qgemmArgs", "qgemmArgs are the arguments of a product routine of bytes; strides are in bytes.", []field{
@@ -36,7 +36,7 @@ var qgemmBlock = block{"qgemmArgs", "qgemmArgs are the arguments of a product ro
 }}
 
 // qHeader is the flags' bytes.
-const qHeader = 64
+const qHeader = 16
 
 // qTile is the registers of a tile's sums on their way to bytes: rows of some
 // vectors.
@@ -77,9 +77,10 @@ func (t qTile) zeros(a *asm, panel, sums string, temp int) {
 	a.label(none)
 }
 
-// finish rescales, clamps, looks up and stores. Registers from temp to temp+5
-// are free, and V8 to V31 once the sums are bytes.
-func (t qTile) finish(a *asm, b *block, panel, y, yStride string, temp int) {
+// finish rescales, clamps and looks up; it returns the registers of the rows'
+// bytes. Registers from temp to temp+5 are free, and with a table all that hold
+// no sums.
+func (t qTile) finish(a *asm, b *block, panel string, temp int) (out []int) {
 	mult, shift, t1, t2, zero := temp, temp+1, temp+3, temp+4, temp+5
 	noLeft, once, every, done := a.fresh("right"), a.fresh("once"), a.fresh("every"), a.fresh("rescaled")
 	a.splatInt(b, "yZero", zero)
@@ -121,7 +122,6 @@ func (t qTile) finish(a *asm, b *block, panel, y, yStride string, temp int) {
 		}
 	}
 	a.label(done)
-	var out []int
 	for r := range t.rows {
 		for j := 0; j < t.vecs; j += 2 {
 			a.narrowNEON("sqxtn", h4, t.acc(r, j), t.acc(r, j))
@@ -164,6 +164,11 @@ func (t qTile) finish(a *asm, b *block, panel, y, yStride string, temp int) {
 		}
 	}
 	a.label(store)
+	return out
+}
+
+// store writes the rows' bytes to consecutive rows of outputs.
+func (t qTile) store(a *asm, out []int, y, yStride string) {
 	for _, v := range out {
 		if t.vecs == 4 {
 			a.p("FMOVQ F%d, (%s)", v, y)
@@ -318,7 +323,7 @@ func dotTile(a *asm, t neonTile) {
 			a.same("add", s4, i, i, s*n+i)
 		}
 	}
-	q.finish(a, &qgemmBlock, qPanel, neonY, neonYStride, 26)
+	q.store(a, q.finish(a, &qgemmBlock, qPanel, 26), neonY, neonYStride)
 }
 
 func qgemmMulNEON(a *asm) {
@@ -394,7 +399,7 @@ func mulTile(a *asm, rows int) {
 		}
 	}
 	q.zeros(a, qPanel, qSums, 24)
-	q.finish(a, &qgemmBlock, qPanel, neonY, neonYStride, 24)
+	q.store(a, q.finish(a, &qgemmBlock, qPanel, 24), neonY, neonYStride)
 }
 
 var qrowsBlock = block{"qrowsArgs", "qrowsArgs are the arguments of qrowsNEON; strides are in bytes.", []field{
