@@ -49,11 +49,6 @@ func qWay(single bool, zero, lo uint8) int {
 	return roundTwiceEvery
 }
 
-// neonQConvKernels lists the convolutions of bytes, best first.
-func neonQConvKernels() []QConvKernel {
-	return []QConvKernel{qneonDot.kernel(), qneonMul.kernel()}
-}
-
 func (q *qneon) kernel() QConvKernel {
 	return QConvKernel{
 		Name: "convU8" + q.suffix, Impl: "neon", Available: q.available,
@@ -233,49 +228,13 @@ func (q *qneon) run(a *QConv, task int, scratch []float32) {
 func (q *qneon) copyRows(a *QConv, p *qPlan, g, p0, n int, rows []byte, sums *int32) {
 	args := qrowsArgs{y: &rows[0], yStride: p.stride, sums: sums,
 		n: p.k, padded: ceilDiv(p.k, q.step) * q.step, rows: n}
-	if a.KH*a.KW == 1 && a.StrideH*a.StrideW == 1 && a.PadTop|a.PadLeft == 0 && a.OH == a.H && a.OW == a.W {
+	if pointwiseBytes(&a.QConvShape) {
 		args.x, args.xStride = &a.X[p0*a.XPixel+g*p.k], a.XPixel
 	} else {
 		for i := range n {
-			gatherBytes(a, g, p0+i, rows[i*p.stride:][:p.k])
+			gatherBytes(a, g, p0+i, rows[i*p.stride:][:p.k], p.k/a.KH)
 		}
 		args.x, args.xStride = args.y, p.stride
 	}
 	qrowsNEON(&args)
 }
-
-// gatherBytes collects the inputs of output pixel p and group g in the order
-// kh, kw, c, zero points where the window lies outside of the picture.
-func gatherBytes(a *QConv, g, p int, dst []byte) {
-	n, oh, ow := p/(a.OH*a.OW), p/a.OW%a.OH, p%a.OW
-	cg := a.C / a.Groups
-	h, w := oh*a.StrideH-a.PadTop, ow*a.StrideW-a.PadLeft
-	for kh := range a.KH {
-		line := dst[kh*a.KW*cg:][:a.KW*cg]
-		y := h + kh*a.DilationH
-		if y < 0 || y >= a.H {
-			fillBytes(line, a.XZero)
-			continue
-		}
-		row := (n*a.H + y) * a.W
-		if a.DilationW == 1 && a.XPixel == cg && w >= 0 && w+a.KW <= a.W {
-			copy(line, a.X[(row+w)*cg:])
-			continue
-		}
-		for kw := range a.KW {
-			tap := line[kw*cg:][:cg]
-			if x := w + kw*a.DilationW; x < 0 || x >= a.W {
-				fillBytes(tap, a.XZero)
-			} else {
-				copy(tap, a.X[(row+x)*a.XPixel+g*cg:])
-			}
-		}
-	}
-}
-
-func fillBytes(b []byte, v byte) {
-	for i := range b {
-		b[i] = v
-	}
-}
-
