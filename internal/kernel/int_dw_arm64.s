@@ -5,8 +5,8 @@
 #include "textflag.h"
 
 
-// func qdw3S1DotNEON(a *qdwArgs)
-TEXT ·qdw3S1DotNEON(SB), NOSPLIT, $0-8
+// func intDW3S1DotNEON(a *intDWArgs)
+TEXT ·intDW3S1DotNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R25
 	MOVD 80(R0), R24
@@ -682,8 +682,8 @@ next6:
 done7:
 	RET
 
-// func qdw3S1NEON(a *qdwArgs)
-TEXT ·qdw3S1NEON(SB), NOSPLIT, $0-8
+// func intDW3S1NEON(a *intDWArgs)
+TEXT ·intDW3S1NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R25
 	MOVD 40(R0), R26
@@ -1229,8 +1229,8 @@ next41:
 done42:
 	RET
 
-// func qdw3S2DotNEON(a *qdwArgs)
-TEXT ·qdw3S2DotNEON(SB), NOSPLIT, $0-8
+// func intDW3S2DotNEON(a *intDWArgs)
+TEXT ·intDW3S2DotNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R25
 	MOVD 80(R0), R24
@@ -2002,8 +2002,8 @@ next71:
 done72:
 	RET
 
-// func qdw3S2NEON(a *qdwArgs)
-TEXT ·qdw3S2NEON(SB), NOSPLIT, $0-8
+// func intDW3S2NEON(a *intDWArgs)
+TEXT ·intDW3S2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R25
 	MOVD 40(R0), R26
@@ -2579,8 +2579,8 @@ next118:
 done119:
 	RET
 
-// func qdw5S1DotNEON(a *qdwArgs)
-TEXT ·qdw5S1DotNEON(SB), NOSPLIT, $0-8
+// func intDW5S1DotNEON(a *intDWArgs)
+TEXT ·intDW5S1DotNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R25
 	MOVD 80(R0), R24
@@ -3563,8 +3563,8 @@ next156:
 done157:
 	RET
 
-// func qdw5S1NEON(a *qdwArgs)
-TEXT ·qdw5S1NEON(SB), NOSPLIT, $0-8
+// func intDW5S1NEON(a *intDWArgs)
+TEXT ·intDW5S1NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R25
 	MOVD 40(R0), R26
@@ -4150,8 +4150,8 @@ next217:
 done218:
 	RET
 
-// func qdw5S2DotNEON(a *qdwArgs)
-TEXT ·qdw5S2DotNEON(SB), NOSPLIT, $0-8
+// func intDW5S2DotNEON(a *intDWArgs)
+TEXT ·intDW5S2DotNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R25
 	MOVD 80(R0), R24
@@ -5314,8 +5314,8 @@ next251:
 done252:
 	RET
 
-// func qdw5S2NEON(a *qdwArgs)
-TEXT ·qdw5S2NEON(SB), NOSPLIT, $0-8
+// func intDW5S2NEON(a *intDWArgs)
+TEXT ·intDW5S2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R25
 	MOVD 40(R0), R26

@@ -5,8 +5,8 @@
 #include "textflag.h"
 
 
-// func qgemmDotNEON(a *qgemmArgs)
-TEXT ·qgemmDotNEON(SB), NOSPLIT, $0-8
+// func intGemmDotNEON(a *intGemmArgs)
+TEXT ·intGemmDotNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R9
 	MOVD 40(R0), R10
@@ -6249,8 +6249,8 @@ store140:
 done:
 	RET
 
-// func qgemmMulNEON(a *qgemmArgs)
-TEXT ·qgemmMulNEON(SB), NOSPLIT, $0-8
+// func intGemmMulNEON(a *intGemmArgs)
+TEXT ·intGemmMulNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R9
 	MOVD 40(R0), R10
@@ -7289,8 +7289,8 @@ store170:
 done:
 	RET
 
-// func qrowsNEON(a *qrowsArgs)
-TEXT ·qrowsNEON(SB), NOSPLIT, $0-8
+// func intRowsNEON(a *intRowsArgs)
+TEXT ·intRowsNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R1
 	MOVD 8(R0), R2

@@ -4,8 +4,8 @@
 
 package kernel
 
-// qgemmArgs are the arguments of a product routine of bytes; strides are in bytes.
-type qgemmArgs struct {
+// intGemmArgs are the arguments of a product routine of bytes; strides are in bytes.
+type intGemmArgs struct {
 	x       *uint8 // first row of signed inputs
 	w       *byte  // panel: flags, constants, weights
 	y       *uint8 // first output
@@ -23,8 +23,8 @@ type qgemmArgs struct {
 	pad     uint32
 }
 
-// qrowsArgs are the arguments of qrowsNEON; strides are in bytes.
-type qrowsArgs struct {
+// intRowsArgs are the arguments of intRowsNEON; strides are in bytes.
+type intRowsArgs struct {
 	x       *uint8 // first row
 	y       *uint8 // where it goes, or x itself
 	sums    *int32 // of the rows, or nil
@@ -35,8 +35,8 @@ type qrowsArgs struct {
 	rows    int
 }
 
-// qdwArgs are the arguments of a depthwise routine of bytes; offsets and strides are in bytes.
-type qdwArgs struct {
+// intDWArgs are the arguments of a depthwise routine of bytes; offsets and strides are in bytes.
+type intDWArgs struct {
 	x         *uint8 // first byte of the picture
 	outside   *uint8 // a row of zero points
 	w         *byte  // blocks of eight channels: flags, constants, weights
@@ -67,57 +67,57 @@ type qdwArgs struct {
 	hi        uint32
 }
 
-// qdw3S1DotNEON computes tiles of an output row of bytes.
+// intDW3S1DotNEON computes tiles of an output row of bytes.
 //
 //go:noescape
-func qdw3S1DotNEON(a *qdwArgs)
+func intDW3S1DotNEON(a *intDWArgs)
 
-// qdw3S1NEON computes tiles of an output row of bytes.
+// intDW3S1NEON computes tiles of an output row of bytes.
 //
 //go:noescape
-func qdw3S1NEON(a *qdwArgs)
+func intDW3S1NEON(a *intDWArgs)
 
-// qdw3S2DotNEON computes tiles of an output row of bytes.
+// intDW3S2DotNEON computes tiles of an output row of bytes.
 //
 //go:noescape
-func qdw3S2DotNEON(a *qdwArgs)
+func intDW3S2DotNEON(a *intDWArgs)
 
-// qdw3S2NEON computes tiles of an output row of bytes.
+// intDW3S2NEON computes tiles of an output row of bytes.
 //
 //go:noescape
-func qdw3S2NEON(a *qdwArgs)
+func intDW3S2NEON(a *intDWArgs)
 
-// qdw5S1DotNEON computes tiles of an output row of bytes.
+// intDW5S1DotNEON computes tiles of an output row of bytes.
 //
 //go:noescape
-func qdw5S1DotNEON(a *qdwArgs)
+func intDW5S1DotNEON(a *intDWArgs)
 
-// qdw5S1NEON computes tiles of an output row of bytes.
+// intDW5S1NEON computes tiles of an output row of bytes.
 //
 //go:noescape
-func qdw5S1NEON(a *qdwArgs)
+func intDW5S1NEON(a *intDWArgs)
 
-// qdw5S2DotNEON computes tiles of an output row of bytes.
+// intDW5S2DotNEON computes tiles of an output row of bytes.
 //
 //go:noescape
-func qdw5S2DotNEON(a *qdwArgs)
+func intDW5S2DotNEON(a *intDWArgs)
 
-// qdw5S2NEON computes tiles of an output row of bytes.
+// intDW5S2NEON computes tiles of an output row of bytes.
 //
 //go:noescape
-func qdw5S2NEON(a *qdwArgs)
+func intDW5S2NEON(a *intDWArgs)
 
-// qgemmDotNEON computes a panel of 8 or 16 outputs for some rows by dot products of four bytes.
+// intGemmDotNEON computes a panel of 8 or 16 outputs for some rows by dot products of four bytes.
 //
 //go:noescape
-func qgemmDotNEON(a *qgemmArgs)
+func intGemmDotNEON(a *intGemmArgs)
 
-// qgemmMulNEON computes a panel of 8 outputs for some rows by products of bytes in 16 bits.
+// intGemmMulNEON computes a panel of 8 outputs for some rows by products of bytes in 16 bits.
 //
 //go:noescape
-func qgemmMulNEON(a *qgemmArgs)
+func intGemmMulNEON(a *intGemmArgs)
 
-// qrowsNEON makes rows of bytes signed and sums them up.
+// intRowsNEON makes rows of bytes signed and sums them up.
 //
 //go:noescape
-func qrowsNEON(a *qrowsArgs)
+func intRowsNEON(a *intRowsArgs)

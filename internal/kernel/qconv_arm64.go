@@ -6,7 +6,7 @@ package kernel
 func vecQConvKernels() []QConvKernel {
 	var out []QConvKernel
 	for _, dot := range []bool{true, false} {
-		out = append(out, qdwKernel(3, 1, dot), qdwKernel(3, 2, dot), qdwKernel(5, 1, dot), qdwKernel(5, 2, dot))
+		out = append(out, intDWKernel(3, 1, dot), intDWKernel(3, 2, dot), intDWKernel(5, 1, dot), intDWKernel(5, 2, dot))
 	}
-	return append(out, qneonDot.kernel(), qneonMul.kernel())
+	return append(out, intNEONDot.kernel(), intNEONMul.kernel())
 }

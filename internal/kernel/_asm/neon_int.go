@@ -8,14 +8,14 @@ func intNEON() []function {
 	var all []function
 	for _, k := range dwKinds {
 		for _, dot := range []bool{true, false} {
-			n := qdw{k, dot}.name()
-			all = append(all, function{n, qdwBlock.name, n + " computes tiles of an output row of bytes."})
+			n := intDW{k, dot}.name()
+			all = append(all, function{n, intDWBlock.name, n + " computes tiles of an output row of bytes."})
 		}
 	}
 	return append(all, []function{
-		{"qgemmDotNEON", qgemmBlock.name, "qgemmDotNEON computes a panel of 8 or 16 outputs for some rows by dot products of four bytes."},
-		{"qgemmMulNEON", qgemmBlock.name, "qgemmMulNEON computes a panel of 8 outputs for some rows by products of bytes in 16 bits."},
-		{"qrowsNEON", qrowsBlock.name, "qrowsNEON makes rows of bytes signed and sums them up."},
+		{"intGemmDotNEON", intGemmBlock.name, "intGemmDotNEON computes a panel of 8 or 16 outputs for some rows by dot products of four bytes."},
+		{"intGemmMulNEON", intGemmBlock.name, "intGemmMulNEON computes a panel of 8 outputs for some rows by products of bytes in 16 bits."},
+		{"intRowsNEON", intRowsBlock.name, "intRowsNEON makes rows of bytes signed and sums them up."},
 	}...)
 }
 

@@ -14,10 +14,10 @@ import "fmt"
 // no weight is -128, or else two products could be 2^15; there each product
 // goes its own way. A tile is 3 x 8.
 
-// qgemmBlock's panels begin with two flags of 32 bits: whether a shift is to the
+// intGemmBlock's panels begin with two flags of 32 bits: whether a shift is to the
 // left, and whether a weight is -128. Bias, multipliers, shifts to the left, the
 // other shifts and the weights' zero points follow, 32 bits each.
-var qgemmBlock = block{"qgemmArgs", "qgemmArgs are the arguments of a product routine of bytes; strides are in bytes.", []field{
+var intGemmBlock = block{"intGemmArgs", "intGemmArgs are the arguments of a product routine of bytes; strides are in bytes.", []field{
 	{"x", "*uint8", "first row of signed inputs"},
 	{"w", "*byte", "panel: flags, constants, weights"},
 	{"y", "*uint8", "first output"},
@@ -35,22 +35,22 @@ var qgemmBlock = block{"qgemmArgs", "qgemmArgs are the arguments of a product ro
 	{"pad", "uint32", ""},
 }}
 
-// qHeader is the flags' bytes.
-const qHeader = 16
+// intHeader is the flags' bytes.
+const intHeader = 16
 
-// qTile is the registers of a tile's sums on their way to bytes: rows of some
+// intTile is the registers of a tile's sums on their way to bytes: rows of some
 // vectors.
-type qTile struct {
+type intTile struct {
 	rows, vecs int
 	acc        func(r, j int) int
 }
 
 // constant is the place of a panel's constants from its beginning, in the
 // order bias, multipliers, left, right, zero points.
-func (t qTile) constant(i, j int) int { return qHeader + 16*(i*t.vecs+j) }
+func (t intTile) constant(i, j int) int { return intHeader + 16*(i*t.vecs+j) }
 
 // column is the sums of vector j.
-func (t qTile) column(j int) (all []int) {
+func (t intTile) column(j int) (all []int) {
 	for r := range t.rows {
 		all = append(all, t.acc(r, j))
 	}
@@ -58,11 +58,11 @@ func (t qTile) column(j int) (all []int) {
 }
 
 // panelBytes is the place of the weights.
-func (t qTile) panelBytes() int { return t.constant(5, 0) }
+func (t intTile) panelBytes() int { return t.constant(5, 0) }
 
 // zeros takes the weights' zero points times the rows' sums off. Four registers
 // from temp on are free; the rows' sums are read on.
-func (t qTile) zeros(a *asm, panel, sums string, temp int) {
+func (t intTile) zeros(a *asm, panel, sums string, temp int) {
 	none := a.fresh("nosums")
 	a.p("CBZ %s, %s", sums, none)
 	// Each row's sum lies in memory, no more of them than there are rows.
@@ -80,7 +80,7 @@ func (t qTile) zeros(a *asm, panel, sums string, temp int) {
 // finish rescales, clamps and looks up; it returns the registers of the rows'
 // bytes. Registers from temp to temp+5 are free, and with a table all that hold
 // no sums.
-func (t qTile) finish(a *asm, b *block, panel string, temp int) (out []int) {
+func (t intTile) finish(a *asm, b *block, panel string, temp int) (out []int) {
 	mult, shift, t1, t2, zero := temp, temp+1, temp+3, temp+4, temp+5
 	noLeft, once, every, done := a.fresh("right"), a.fresh("once"), a.fresh("every"), a.fresh("rescaled")
 	a.splatInt(b, "yZero", zero)
@@ -168,7 +168,7 @@ func (t qTile) finish(a *asm, b *block, panel string, temp int) (out []int) {
 }
 
 // store writes the rows' bytes to consecutive rows of outputs.
-func (t qTile) store(a *asm, out []int, y, yStride string) {
+func (t intTile) store(a *asm, out []int, y, yStride string) {
 	for _, v := range out {
 		if t.vecs == 4 {
 			a.p("FMOVQ F%d, (%s)", v, y)
@@ -179,31 +179,31 @@ func (t qTile) store(a *asm, out []int, y, yStride string) {
 	}
 }
 
-func qgemmNEON(a *asm) {
-	qgemmDotNEON(a)
-	qgemmMulNEON(a)
-	qrowsNEON(a)
+func intGemmNEON(a *asm) {
+	intGemmDotNEON(a)
+	intGemmMulNEON(a)
+	intRowsNEON(a)
 }
 
 // The registers of a product beside those of the rows, R1 to R8: neonX to neonW
 // as in the product of float32s.
 const (
-	qSums  = "R12"
-	qPanel = "R14"
+	intSums  = "R12"
+	intPanel = "R14"
 )
 
-// beginQ loads what both routines use.
-func beginQ(a *asm, name string) {
-	b := &qgemmBlock
+// beginInt loads what both routines use.
+func beginInt(a *asm, name string) {
+	b := &intGemmBlock
 	a.beginNEON(name, b)
-	for _, f := range [][2]string{{"x", neonX}, {"xStride", neonXStride}, {"y", neonY}, {"sums", qSums}, {"rows", neonRows},
-		{"yStride", neonYStride}, {"k", neonRunAll}, {"w", qPanel}} {
+	for _, f := range [][2]string{{"x", neonX}, {"xStride", neonXStride}, {"y", neonY}, {"sums", intSums}, {"rows", neonRows},
+		{"yStride", neonYStride}, {"k", neonRunAll}, {"w", intPanel}} {
 		a.fetch(b, f[0], f[1])
 	}
 }
 
-// qSizes emits tiles of most rows and fewer, which together take all rows.
-func qSizes(a *asm, most int, prefix, done string, emit func(rows int)) {
+// intSizes emits tiles of most rows and fewer, which together take all rows.
+func intSizes(a *asm, most int, prefix, done string, emit func(rows int)) {
 	size := func(n int) string { return fmt.Sprintf("%srows%d", prefix, n) }
 	for rows := most; rows >= 1; rows-- {
 		a.label(size(rows))
@@ -236,20 +236,20 @@ func rowAddresses(a *asm, rows int) {
 	a.p("ADD %s, %s, %s", neonXStride, rowReg(rows-1), neonX)
 }
 
-func qgemmDotNEON(a *asm) {
-	beginQ(a, "qgemmDotNEON")
-	a.fetch(&qgemmBlock, "width", "R26")
+func intGemmDotNEON(a *asm) {
+	beginInt(a, "intGemmDotNEON")
+	a.fetch(&intGemmBlock, "width", "R26")
 	a.p("CMP $1, R26")
 	a.p("BEQ onerows8")
-	qSizes(a, 6, "two", "done", func(rows int) { dotTile(a, neonTile{rows, 4}) })
-	qSizes(a, 8, "one", "done", func(rows int) { dotTile(a, neonTile{rows, 2}) })
+	intSizes(a, 6, "two", "done", func(rows int) { dotTile(a, neonTile{rows, 4}) })
+	intSizes(a, 8, "one", "done", func(rows int) { dotTile(a, neonTile{rows, 2}) })
 	a.label("done")
 	a.p("RET")
 }
 
 // dotTile computes one tile and moves on by its rows.
 func dotTile(a *asm, t neonTile) {
-	q := qTile{t.rows, t.vecs, t.acc}
+	q := intTile{t.rows, t.vecs, t.acc}
 	// Few sums do not hide the latency of adding: a lone row or two have a set
 	// of them for each step.
 	sets := 1
@@ -262,19 +262,19 @@ func dotTile(a *asm, t neonTile) {
 	in := func(r int) int { return n*sets + r }
 	temp := in(t.rows)
 	for j := 0; j < t.vecs; j += 2 {
-		a.p("FLDPQ %d(%s), (F%d, F%d)", q.constant(0, j), qPanel, t.acc(0, j), t.acc(0, j+1))
+		a.p("FLDPQ %d(%s), (F%d, F%d)", q.constant(0, j), intPanel, t.acc(0, j), t.acc(0, j+1))
 	}
 	for r := 1; r < t.rows; r++ {
 		for j := range t.vecs {
 			a.move(t.acc(r, j), t.acc(0, j))
 		}
 	}
-	q.zeros(a, qPanel, qSums, n)
+	q.zeros(a, intPanel, intSums, n)
 	for i := n; i < n*sets; i++ {
 		a.zeroNEON(i)
 	}
 	rowAddresses(a, t.rows)
-	a.p("ADD $%d, %s, %s", q.panelBytes(), qPanel, neonW)
+	a.p("ADD $%d, %s, %s", q.panelBytes(), intPanel, neonW)
 	four, rest, one, sums := a.fresh("four"), a.fresh("rest"), a.fresh("one"), a.fresh("sums")
 	steps := func(count int) {
 		spare := min(32-temp, 8)
@@ -323,12 +323,12 @@ func dotTile(a *asm, t neonTile) {
 			a.same("add", s4, i, i, s*n+i)
 		}
 	}
-	q.store(a, q.finish(a, &qgemmBlock, qPanel, 26), neonY, neonYStride)
+	q.store(a, q.finish(a, &intGemmBlock, intPanel, 26), neonY, neonYStride)
 }
 
-func qgemmMulNEON(a *asm) {
-	beginQ(a, "qgemmMulNEON")
-	qSizes(a, 3, "", "done", func(rows int) { mulTile(a, rows) })
+func intGemmMulNEON(a *asm) {
+	beginInt(a, "intGemmMulNEON")
+	intSizes(a, 3, "", "done", func(rows int) { mulTile(a, rows) })
 	a.label("done")
 	a.p("RET")
 }
@@ -337,13 +337,13 @@ func qgemmMulNEON(a *asm) {
 func mulTile(a *asm, rows int) {
 	const outs, in, weight, temp = 8, 24, 27, 29
 	sum := func(r, o int) int { return r*outs + o }
-	q := qTile{rows, 2, func(r, j int) int { return sum(r, 4*j) }}
+	q := intTile{rows, 2, func(r, j int) int { return sum(r, 4*j) }}
 	for i := range rows * outs {
 		a.zeroNEON(i)
 	}
 	rowAddresses(a, rows)
-	a.p("ADD $%d, %s, %s", q.panelBytes(), qPanel, neonW)
-	a.p("MOVW 4(%s), R26", qPanel)
+	a.p("ADD $%d, %s, %s", q.panelBytes(), intPanel, neonW)
+	a.p("MOVW 4(%s), R26", intPanel)
 	a.p("MOVD %s, %s", neonRunAll, neonRun)
 	apart, sums := a.fresh("apart"), a.fresh("sums")
 	a.p("CBNZW R26, %s", apart)
@@ -392,17 +392,17 @@ func mulTile(a *asm, rows int) {
 			a.same("addp", s4, sum(r, o), sum(r, o), sum(r, o+2))
 		}
 	}
-	a.p("FLDPQ %d(%s), (F24, F25)", q.constant(0, 0), qPanel)
+	a.p("FLDPQ %d(%s), (F24, F25)", q.constant(0, 0), intPanel)
 	for r := range rows {
 		for j := range 2 {
 			a.same("add", s4, q.acc(r, j), q.acc(r, j), 24+j)
 		}
 	}
-	q.zeros(a, qPanel, qSums, 24)
-	q.store(a, q.finish(a, &qgemmBlock, qPanel, 24), neonY, neonYStride)
+	q.zeros(a, intPanel, intSums, 24)
+	q.store(a, q.finish(a, &intGemmBlock, intPanel, 24), neonY, neonYStride)
 }
 
-var qrowsBlock = block{"qrowsArgs", "qrowsArgs are the arguments of qrowsNEON; strides are in bytes.", []field{
+var intRowsBlock = block{"intRowsArgs", "intRowsArgs are the arguments of intRowsNEON; strides are in bytes.", []field{
 	{"x", "*uint8", "first row"},
 	{"y", "*uint8", "where it goes, or x itself"},
 	{"sums", "*int32", "of the rows, or nil"},
@@ -413,11 +413,11 @@ var qrowsBlock = block{"qrowsArgs", "qrowsArgs are the arguments of qrowsNEON; s
 	{"rows", "int", ""},
 }}
 
-// qrowsNEON copies rows, takes 128 off every byte and sums up the bytes as they
+// intRowsNEON copies rows, takes 128 off every byte and sums up the bytes as they
 // were.
-func qrowsNEON(a *asm) {
-	b := &qrowsBlock
-	a.beginNEON("qrowsNEON", b)
+func intRowsNEON(a *asm) {
+	b := &intRowsBlock
+	a.beginNEON("intRowsNEON", b)
 	for _, f := range [][2]string{{"x", "R1"}, {"y", "R2"}, {"sums", "R3"}, {"xStride", "R4"}, {"yStride", "R5"}, {"n", "R6"}, {"padded", "R7"}, {"rows", "R8"}} {
 		a.fetch(b, f[0], f[1])
 	}

@@ -11,11 +11,11 @@ import (
 // Depthwise convolutions of bytes on NEON. A task is some rows of outputs, a
 // row tiles of seven outputs by eight channels.
 
-// qdwBlock is the channels of a block of weights; the last block is the last
+// intDWBlock is the channels of a block of weights; the last block is the last
 // eight channels, whatever the one before has.
-const qdwBlock = 8
+const intDWBlock = 8
 
-func qdwKernel(k, stride int, dot bool) QConvKernel {
+func intDWKernel(k, stride int, dot bool) QConvKernel {
 	name, available := "NEON", cpu.NEON
 	if dot {
 		name, available = "DOTPROD", cpu.DotProd
@@ -23,11 +23,11 @@ func qdwKernel(k, stride int, dot bool) QConvKernel {
 	return QConvKernel{
 		Name: "dwconvU8K" + string(rune('0'+k)) + "S" + string(rune('0'+stride)) + "T7" + name,
 		Impl: "neon", Available: available,
-		Accepts:   func(s *QConvShape) bool { return acceptQDW(s, k, stride) && !(dot && s.HasWZero) },
-		PackedLen: func(s *QConvShape) int { return ceilDiv(s.C, qdwBlock) * qdwBlockSize(k, dot) },
-		Pack:      func(a *QConv, dst []byte) { packQDW(a, dst, dot) },
+		Accepts:   func(s *QConvShape) bool { return acceptIntDW(s, k, stride) && !(dot && s.HasWZero) },
+		PackedLen: func(s *QConvShape) int { return ceilDiv(s.C, intDWBlock) * intDWBlockSize(k, dot) },
+		Pack:      func(a *QConv, dst []byte) { packIntDW(a, dst, dot) },
 		Tasks: func(s *QConvShape) int {
-			c := qdwExtents(s)
+			c := intDWExtents(s)
 			return ceilDiv(s.N*s.OH, vecDWRows(&c))
 		},
 		ScratchLen: func(s *QConvShape) int {
@@ -36,22 +36,22 @@ func qdwKernel(k, stride int, dot bool) QConvKernel {
 			}
 			return ceilDiv(s.W*s.XPixel, 4)
 		},
-		Run: func(a *QConv, task int, scratch []float32) { runQDW(a, task, scratch, k, stride, dot) },
+		Run: func(a *QConv, task int, scratch []float32) { runIntDW(a, task, scratch, k, stride, dot) },
 	}
 }
 
-// qdwExtents is the shape as functions shared with float32s read it.
-func qdwExtents(s *QConvShape) ConvShape {
+// intDWExtents is the shape as functions shared with float32s read it.
+func intDWExtents(s *QConvShape) ConvShape {
 	return ConvShape{N: s.N, H: s.H, W: s.W, C: s.C, OH: s.OH, OW: s.OW, O: s.O, KH: s.KH, KW: s.KW,
 		StrideH: s.StrideH, StrideW: s.StrideW, DilationH: s.DilationH, DilationW: s.DilationW, PadTop: s.PadTop, PadLeft: s.PadLeft}
 }
 
-func acceptQDW(s *QConvShape, k, stride int) bool {
-	if s.Groups != s.C || s.O != s.C || s.C < qdwBlock || s.KH != k || s.KW != k ||
+func acceptIntDW(s *QConvShape, k, stride int) bool {
+	if s.Groups != s.C || s.O != s.C || s.C < intDWBlock || s.KH != k || s.KW != k ||
 		s.StrideW != stride || stride > 1 && s.DilationW > 1 {
 		return false
 	}
-	c := qdwExtents(s)
+	c := intDWExtents(s)
 	for oh := range s.OH {
 		if k0, k1 := kernelRows(&c, oh); k0 >= k1 {
 			return false
@@ -60,26 +60,26 @@ func acceptQDW(s *QConvShape, k, stride int) bool {
 	return true
 }
 
-// qdwBlockSize is the bytes of a packed block: flags, constants, and weights of
+// intDWBlockSize is the bytes of a packed block: flags, constants, and weights of
 // 16 bits, or groups of four kernel rows of 8.
-func qdwBlockSize(k int, dot bool) int {
+func intDWBlockSize(k int, dot bool) int {
 	if dot {
-		return qHeader + 20*qdwBlock + ceilDiv(k, 4)*k*4*qdwBlock
+		return intHeader + 20*intDWBlock + ceilDiv(k, 4)*k*4*intDWBlock
 	}
-	return qHeader + 20*qdwBlock + 2*k*k*qdwBlock
+	return intHeader + 20*intDWBlock + 2*k*k*intDWBlock
 }
 
-// packQDW lays blocks out as [KH][KW][8] of 16 bits, weights less their zero
+// packIntDW lays blocks out as [KH][KW][8] of 16 bits, weights less their zero
 // points, or [KH/4][KW][8][4] bytes.
-func packQDW(a *QConv, dst []byte, dot bool) {
-	k, size := a.KH, qdwBlockSize(a.KH, dot)
-	for c0 := 0; c0 < a.C; c0 += qdwBlock {
+func packIntDW(a *QConv, dst []byte, dot bool) {
+	k, size := a.KH, intDWBlockSize(a.KH, dot)
+	for c0 := 0; c0 < a.C; c0 += intDWBlock {
 		block := dst[:size]
 		dst = dst[size:]
 		clear(block)
-		constants, weights := block[qHeader:][:20*qdwBlock], block[qHeader+20*qdwBlock:]
-		for j := range qdwBlock {
-			c := min(c0, a.C-qdwBlock) + j
+		constants, weights := block[intHeader:][:20*intDWBlock], block[intHeader+20*intDWBlock:]
+		for j := range intDWBlock {
+			c := min(c0, a.C-intDWBlock) + j
 			var sum, zero int32
 			if a.HasWZero {
 				zero = a.WZero[c]
@@ -88,27 +88,27 @@ func packQDW(a *QConv, dst []byte, dot bool) {
 				w := a.Weight[c*k*k+t]
 				sum += int32(w)
 				if kh, kw := t/k, t%k; dot {
-					weights[((kh/4*k+kw)*qdwBlock+j)*4+kh%4] = byte(w)
+					weights[((kh/4*k+kw)*intDWBlock+j)*4+kh%4] = byte(w)
 				} else {
-					binary.LittleEndian.PutUint16(weights[2*(t*qdwBlock+j):], uint16(int32(w)-zero))
+					binary.LittleEndian.PutUint16(weights[2*(t*intDWBlock+j):], uint16(int32(w)-zero))
 				}
 			}
 			bias := a.Bias[c]
 			if dot {
 				bias += (128 - int32(a.XZero)) * sum
 			}
-			packScale(block, constants, j, qdwBlock, bias, a.Mult[c], a.Shift[c], zero, a.Single)
+			packScale(block, constants, j, intDWBlock, bias, a.Mult[c], a.Shift[c], zero, a.Single)
 		}
 	}
 }
 
-func runQDW(a *QConv, task int, scratch []float32, k, stride int, dot bool) {
-	s := qdwExtents(&a.QConvShape)
+func runIntDW(a *QConv, task int, scratch []float32, k, stride int, dot bool) {
+	s := intDWExtents(&a.QConvShape)
 	n := vecDWRows(&s)
-	args := qdwArgs{x: &a.X[0], w: &a.Packed[0], channels: a.C, blockSize: qdwBlockSize(k, dot),
+	args := intDWArgs{x: &a.X[0], w: &a.Packed[0], channels: a.C, blockSize: intDWBlockSize(k, dot),
 		rowStride: a.DilationH * a.W * a.XPixel, colStride: a.DilationW * a.XPixel, yStride: a.DilationW * a.YPixel,
 		xTile: vecDWTile * stride * a.DilationW * a.XPixel, yTile: vecDWTile * a.DilationW * a.YPixel,
-		way: qWay(a.Single, a.YZero, a.Lo), xZero: uint32(a.XZero), yZero: uint32(a.YZero), lo: uint32(a.Lo), hi: uint32(a.Hi)}
+		way: intWay(a.Single, a.YZero, a.Lo), xZero: uint32(a.XZero), yZero: uint32(a.YZero), lo: uint32(a.Lo), hi: uint32(a.Hi)}
 	if a.HasTable {
 		args.table = &a.Table[0]
 	}
@@ -125,16 +125,16 @@ func runQDW(a *QConv, task int, scratch []float32, k, stride int, dot bool) {
 			fillBytes(outside, a.XZero)
 			filled = true
 		}
-		args.rows, args.wSkip = k1-k0, qHeader+20*qdwBlock+2*k0*k*qdwBlock
+		args.rows, args.wSkip = k1-k0, intHeader+20*intDWBlock+2*k0*k*intDWBlock
 		for phase := range min(a.DilationW, a.OW) {
-			qdwLine(a, &s, &args, row, k0, k1, phase, k, stride, dot)
+			intDWLine(a, &s, &args, row, k0, k1, phase, k, stride, dot)
 		}
 	}
 }
 
-// qdwLine computes the outputs phase, phase+dilation, ... of a row, whose kernel
+// intDWLine computes the outputs phase, phase+dilation, ... of a row, whose kernel
 // rows k0 to k1 lie inside of the picture.
-func qdwLine(a *QConv, s *ConvShape, args *qdwArgs, row, k0, k1, phase, k, stride int, dot bool) {
+func intDWLine(a *QConv, s *ConvShape, args *intDWArgs, row, k0, k1, phase, k, stride int, dot bool) {
 	h := row%a.OH*a.StrideH - a.PadTop
 	for ow := phase; ow < a.OW; {
 		args.tiles, args.cols, args.outs = vecDWTiles(s, ow, k, stride)
@@ -151,28 +151,28 @@ func qdwLine(a *QConv, s *ConvShape, args *qdwArgs, row, k0, k1, phase, k, strid
 		}
 		args.y = &a.Y[(row*a.OW+ow)*a.YPixel]
 		tiles := args.tiles
-		qdwRun(args, k, stride, dot)
+		intDWRun(args, k, stride, dot)
 		ow += tiles * vecDWTile * a.DilationW
 	}
 }
 
-func qdwRun(args *qdwArgs, k, stride int, dot bool) {
+func intDWRun(args *intDWArgs, k, stride int, dot bool) {
 	switch {
 	case dot && k == 3 && stride == 1:
-		qdw3S1DotNEON(args)
+		intDW3S1DotNEON(args)
 	case dot && k == 3:
-		qdw3S2DotNEON(args)
+		intDW3S2DotNEON(args)
 	case dot && stride == 1:
-		qdw5S1DotNEON(args)
+		intDW5S1DotNEON(args)
 	case dot:
-		qdw5S2DotNEON(args)
+		intDW5S2DotNEON(args)
 	case k == 3 && stride == 1:
-		qdw3S1NEON(args)
+		intDW3S1NEON(args)
 	case k == 3:
-		qdw3S2NEON(args)
+		intDW3S2NEON(args)
 	case stride == 1:
-		qdw5S1NEON(args)
+		intDW5S1NEON(args)
 	default:
-		qdw5S2NEON(args)
+		intDW5S2NEON(args)
 	}
 }

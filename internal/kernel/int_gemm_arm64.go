@@ -14,8 +14,8 @@ import (
 // bytes, where the products of one panel cost sixteen, and makes every
 // convolution the same.
 
-// qneon is one of the two ways to multiply bytes.
-type qneon struct {
+// intNEON is one of the two ways to multiply bytes.
+type intNEON struct {
 	suffix    string
 	available func() bool
 	panel     int // outputs of a full panel
@@ -27,8 +27,8 @@ type qneon struct {
 // The routines are called by name: through a variable their arguments would
 // go to the heap.
 var (
-	qneonDot = qneon{suffix: "DOTPROD", available: cpu.DotProd, panel: 16, step: 4, rows: 6, work: 1 << 20}
-	qneonMul = qneon{suffix: "NEON", available: cpu.NEON, panel: 8, step: 16, rows: 3, work: 1 << 18}
+	intNEONDot = intNEON{suffix: "DOTPROD", available: cpu.DotProd, panel: 16, step: 4, rows: 6, work: 1 << 20}
+	intNEONMul = intNEON{suffix: "NEON", available: cpu.NEON, panel: 8, step: 16, rows: 3, work: 1 << 18}
 )
 
 // The ways to rescale, as the generator names them.
@@ -38,8 +38,8 @@ const (
 	roundOnce
 )
 
-// qWay is the way to rescale of a convolution.
-func qWay(single bool, zero, lo uint8) int {
+// intWay is the way to rescale of a convolution.
+func intWay(single bool, zero, lo uint8) int {
 	switch {
 	case single:
 		return roundOnce
@@ -49,7 +49,7 @@ func qWay(single bool, zero, lo uint8) int {
 	return roundTwiceEvery
 }
 
-func (q *qneon) kernel() QConvKernel {
+func (q *intNEON) kernel() QConvKernel {
 	return QConvKernel{
 		Name: "convU8" + q.suffix, Impl: "neon", Available: q.available,
 		Accepts: func(s *QConvShape) bool {
@@ -69,9 +69,9 @@ func (q *qneon) kernel() QConvKernel {
 	}
 }
 
-// qPlan is how a shape is divided: a grid of groups, chunks of pixels and
+// intPlan is how a shape is divided: a grid of groups, chunks of pixels and
 // chunks of panels.
-type qPlan struct {
+type intPlan struct {
 	k, stride int // bytes of a row, and between rows
 	og        int // outputs of a group
 	panels    int // of a group
@@ -80,17 +80,17 @@ type qPlan struct {
 	npx, nc   int // chunks
 }
 
-// qRowBytes bounds the rows of a chunk, which stay in the first-level cache.
-const qRowBytes = 1 << 15
+// intRowBytes bounds the rows of a chunk, which stay in the first-level cache.
+const intRowBytes = 1 << 15
 
-func (q *qneon) plan(s *QConvShape) (p qPlan) {
+func (q *intNEON) plan(s *QConvShape) (p intPlan) {
 	p.k, p.og = s.KH*s.KW*(s.C/s.Groups), s.O/s.Groups
 	p.stride = ceilDiv(p.k, 16) * 16
 	if p.stride%1024 == 0 {
 		p.stride += 16 // rows that share a set of the cache
 	}
 	p.panels, p.pixels = ceilDiv(p.og, q.panel), max(s.N*s.OH*s.OW, 1)
-	p.px = max(min(q.work/(p.k*p.og), qRowBytes/p.stride)/q.rows, 1) * q.rows
+	p.px = max(min(q.work/(p.k*p.og), intRowBytes/p.stride)/q.rows, 1) * q.rows
 	p.npx = ceilDiv(p.pixels, p.px)
 	p.px = ceilDiv(ceilDiv(p.pixels, p.npx), q.rows) * q.rows
 	p.npx = ceilDiv(p.pixels, p.px)
@@ -103,27 +103,27 @@ func (q *qneon) plan(s *QConvShape) (p qPlan) {
 	return p
 }
 
-// qHeader is the flags of a panel.
-const qHeader = 16
+// intHeader is the flags of a panel.
+const intHeader = 16
 
 // panelBytes is the size of a packed panel with an input and output more or
 // less: flags, five constants an output, weights.
-func (q *qneon) panelBytes(k, width int) int {
-	return qHeader + 20*width + ceilDiv(k, q.step)*q.step*width
+func (q *intNEON) panelBytes(k, width int) int {
+	return intHeader + 20*width + ceilDiv(k, q.step)*q.step*width
 }
 
 // width is the outputs of the panel from o on, in eights.
-func (q *qneon) width(og, o int) int { return min(q.panel, ceilDiv(og-o, 8)*8) }
+func (q *intNEON) width(og, o int) int { return min(q.panel, ceilDiv(og-o, 8)*8) }
 
 // groupBytes is the size of a group's panels, the last of which may be half as
 // wide.
-func (q *qneon) groupBytes(s *QConvShape) int {
+func (q *intNEON) groupBytes(s *QConvShape) int {
 	k, og := s.KH*s.KW*(s.C/s.Groups), s.O/s.Groups
 	last := (og - 1) / q.panel
 	return last*q.panelBytes(k, q.panel) + q.panelBytes(k, q.width(og, last*q.panel))
 }
 
-func (q *qneon) pack(a *QConv, dst []byte) {
+func (q *intNEON) pack(a *QConv, dst []byte) {
 	og, k := a.O/a.Groups, a.KH*a.KW*(a.C/a.Groups)
 	for g := range a.Groups {
 		for o := 0; o < og; o += q.panel {
@@ -137,10 +137,10 @@ func (q *qneon) pack(a *QConv, dst []byte) {
 
 // packPanel packs outputs o to o+valid as [k/step][width][step], zeros beyond
 // the last.
-func (q *qneon) packPanel(a *QConv, o, valid, width int, dst []byte) {
+func (q *intNEON) packPanel(a *QConv, o, valid, width int, dst []byte) {
 	clear(dst)
 	cg, taps := a.C/a.Groups, a.KH*a.KW
-	constants, weights := dst[qHeader:][:20*width], dst[qHeader+20*width:]
+	constants, weights := dst[intHeader:][:20*width], dst[intHeader+20*width:]
 	for j := range valid {
 		var sum int32
 		for t := range taps {
@@ -180,7 +180,7 @@ func packScale(flags, constants []byte, j, width int, bias, mult, shift, zero in
 	}
 }
 
-func (q *qneon) run(a *QConv, task int, scratch []float32) {
+func (q *intNEON) run(a *QConv, task int, scratch []float32) {
 	p := q.plan(&a.QConvShape)
 	c0 := task % p.nc * p.ch
 	p0 := task / p.nc % p.npx * p.px
@@ -193,8 +193,8 @@ func (q *qneon) run(a *QConv, task int, scratch []float32) {
 	sums := Int32s(scratch)[:p.px]
 	bytes = bytes[4*p.px:]
 	spare, rows := bytes[:p.px*q.panel], bytes[p.px*q.panel:]
-	args := qgemmArgs{x: &rows[0], xStride: p.stride, k: ceilDiv(p.k, q.step), rows: n,
-		way: qWay(a.Single, a.YZero, a.Lo), yZero: uint32(a.YZero), lo: uint32(a.Lo), hi: uint32(a.Hi)}
+	args := intGemmArgs{x: &rows[0], xStride: p.stride, k: ceilDiv(p.k, q.step), rows: n,
+		way: intWay(a.Single, a.YZero, a.Lo), yZero: uint32(a.YZero), lo: uint32(a.Lo), hi: uint32(a.Hi)}
 	if a.HasWZero {
 		args.sums = &sums[0]
 	}
@@ -212,9 +212,9 @@ func (q *qneon) run(a *QConv, task int, scratch []float32) {
 			args.y, args.yStride = &spare[0], width
 		}
 		if q.step == 4 {
-			qgemmDotNEON(&args)
+			intGemmDotNEON(&args)
 		} else {
-			qgemmMulNEON(&args)
+			intGemmMulNEON(&args)
 		}
 		if valid < width {
 			for i := range n {
@@ -225,8 +225,8 @@ func (q *qneon) run(a *QConv, task int, scratch []float32) {
 }
 
 // copyRows fills scratch with the inputs of n pixels.
-func (q *qneon) copyRows(a *QConv, p *qPlan, g, p0, n int, rows []byte, sums *int32) {
-	args := qrowsArgs{y: &rows[0], yStride: p.stride, sums: sums,
+func (q *intNEON) copyRows(a *QConv, p *intPlan, g, p0, n int, rows []byte, sums *int32) {
+	args := intRowsArgs{y: &rows[0], yStride: p.stride, sums: sums,
 		n: p.k, padded: ceilDiv(p.k, q.step) * q.step, rows: n}
 	if pointwiseBytes(&a.QConvShape) {
 		args.x, args.xStride = &a.X[p0*a.XPixel+g*p.k], a.XPixel
@@ -236,5 +236,5 @@ func (q *qneon) copyRows(a *QConv, p *qPlan, g, p0, n int, rows []byte, sums *in
 		}
 		args.x, args.xStride = args.y, p.stride
 	}
-	qrowsNEON(&args)
+	intRowsNEON(&args)
 }
