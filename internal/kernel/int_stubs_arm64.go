@@ -67,6 +67,36 @@ type intDWArgs struct {
 	hi        uint32
 }
 
+// intElemArgs are the arguments of the elementwise routines of bytes; strides are in bytes.
+type intElemArgs struct {
+	x       *uint8   // first operand
+	b       *uint8   // second operand
+	y       *uint8   // result
+	floats  *float32 // what is rounded to bytes, or what bytes become
+	table   *uint8   // 256 results
+	n       int      // eights of a row, or of all elements
+	rows    int      // rows, or pixels of a mean
+	xStride int      // between rows of the first operand, 0 for one that repeats
+	bStride int      // of the second
+	yStride int      // of the result
+	way     int      // to rescale
+	even    int      // whether ties go to even numbers
+	xZero   uint32
+	bZero   uint32
+	yZero   uint32
+	lo      uint32
+	hi      uint32
+	xMult   uint32 // multipliers and shifts, not to the left, of the first operand
+	xShift  uint32
+	bMult   uint32 // of the second
+	bShift  uint32
+	yMult   uint32 // and of the result
+	yShift  uint32
+	first   uint32 // what each sum of a mean begins with
+	scale   float32
+	pad     uint32
+}
+
 // intDW3S1DotNEON computes tiles of an output row of bytes.
 //
 //go:noescape
@@ -106,6 +136,41 @@ func intDW5S2DotNEON(a *intDWArgs)
 //
 //go:noescape
 func intDW5S2NEON(a *intDWArgs)
+
+// intTableNEON looks sixteen bytes at a time up.
+//
+//go:noescape
+func intTableNEON(a *intElemArgs)
+
+// intAddNEON adds rows.
+//
+//go:noescape
+func intAddNEON(a *intElemArgs)
+
+// intSubNEON subtracts rows.
+//
+//go:noescape
+func intSubNEON(a *intElemArgs)
+
+// intMulNEON multiplies rows.
+//
+//go:noescape
+func intMulNEON(a *intElemArgs)
+
+// intMeanNEON computes means of pixels, eight or sixteen channels.
+//
+//go:noescape
+func intMeanNEON(a *intElemArgs)
+
+// intQuantizeNEON rounds float32s to bytes.
+//
+//go:noescape
+func intQuantizeNEON(a *intElemArgs)
+
+// intDequantizeNEON gives bytes their value.
+//
+//go:noescape
+func intDequantizeNEON(a *intElemArgs)
 
 // intGemmDotNEON computes a panel of 8 or 16 outputs for some rows by dot products of four bytes.
 //

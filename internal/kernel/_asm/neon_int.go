@@ -12,6 +12,9 @@ func intNEON() []function {
 			all = append(all, function{n, intDWBlock.name, n + " computes tiles of an output row of bytes."})
 		}
 	}
+	for _, f := range intElemNames {
+		all = append(all, function{f[0], intElemBlock.name, f[0] + " " + f[1]})
+	}
 	return append(all, []function{
 		{"intGemmDotNEON", intGemmBlock.name, "intGemmDotNEON computes a panel of 8 or 16 outputs for some rows by dot products of four bytes."},
 		{"intGemmMulNEON", intGemmBlock.name, "intGemmMulNEON computes a panel of 8 outputs for some rows by products of bytes in 16 bits."},
@@ -54,7 +57,7 @@ func (t arrangement) second() string {
 
 // same are operations on two registers with a result of the same arrangement.
 var same = map[string]uint32{
-	"add": 0x0e208400, "sub": 0x2e208400, "addp": 0x0e20bc00, "mls": 0x2e209400, "mul": 0x0e209c00,
+	"add": 0x0e208400, "sub": 0x2e208400, "sqadd": 0x0e200c00, "addp": 0x0e20bc00, "mls": 0x2e209400, "mul": 0x0e209c00,
 	"sqrdmulh": 0x2e20b400, // upper half of the doubled product, rounded, ties upward
 	"sshl":     0x0e204400, // by lanes, to the right where negative
 	"srshl":    0x0e205400, // the same, rounded, ties upward
