@@ -3,4 +3,6 @@
 package kernel
 
 // vecQConvKernels lists the convolutions of bytes by vectors, best first.
-func vecQConvKernels() []QConvKernel { return nil }
+func vecQConvKernels() []QConvKernel {
+	return []QConvKernel{qconvVNNI}
+}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/mobilenet-go/mobilenet/internal/kernel"
 	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
@@ -20,7 +22,7 @@ func byteShape(f kernel.ConvShape, seed uint64) kernel.QConvShape {
 		StrideH: f.StrideH, StrideW: f.StrideW, DilationH: f.DilationH, DilationW: f.DilationW,
 		PadTop: f.PadTop, PadLeft: f.PadLeft, Groups: f.Groups}.Normal()
 	s.XZero, s.YZero, s.Hi = uint8(r.Uint32()), uint8(r.Uint32()), 255
-	s.Single, s.HasWZero, s.HasTable = seed%2 == 1, r.IntN(3) == 0, r.IntN(3) == 0
+	s.Single, s.Up, s.HasWZero, s.HasTable = seed%3 == 1, seed%3 == 2, r.IntN(3) == 0, r.IntN(3) == 0
 	if r.IntN(3) == 0 {
 		s.Lo, s.Hi = uint8(r.IntN(120)), uint8(130+r.IntN(126))
 	}
@@ -233,39 +235,100 @@ func FuzzQConv(f *testing.F) {
 	})
 }
 
-// BenchmarkQConv measures every kernel on layers of real networks.
+// BenchmarkQConv measures every kernel on layers of real networks, and the
+// float32 kernel of its rung beside it. An undisturbed figure is made of the
+// best time of each task.
 func BenchmarkQConv(b *testing.B) {
 	for _, f := range append(v1Layers(224), same(1, 224, 224, 3, 16, 3, 2, 1), same(1, 28, 28, 32, 192, 1, 1, 1), same(1, 28, 28, 144, 32, 1, 1, 1),
 		same(1, 56, 56, 24, 72, 1, 1, 1), same(1, 28, 28, 120, 120, 5, 1, 120), same(1, 14, 14, 672, 672, 5, 2, 672),
 		same(1, 56, 56, 32, 64, 3, 1, 1), same(1, 1, 1, 960, 1280, 1, 1, 1), same(1, 1, 1, 576, 144, 1, 1, 1)) {
-		s := byteShape(f, 2)
-		s.HasWZero, s.HasTable, s.Single, s.XPixel, s.YPixel = false, false, false, s.C, s.O
+		s := plainBytes(f)
 		for _, k := range kernel.QConvKernels() {
 			if k.Impl == "ref" || !k.Available() || !k.Accepts(&s) {
 				continue
 			}
 			b.Run(fmt.Sprintf("%s/%s/impl=%s", shapeName(&f), k.Name, k.Impl), func(b *testing.B) {
-				run := readyQConv(s, &k)
+				l := newByteLayer(s, &k)
 				for b.Loop() {
-					run()
+					l.run()
 				}
 				b.ReportMetric(macs(&f)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GMAC/s")
+				b.ReportMetric(macs(&f)/float64(l.undisturbed().Nanoseconds()), "undisturbed-GMAC/s")
 			})
 		}
 	}
 }
 
-// readyQConv is a convolution with its constants packed.
-func readyQConv(s kernel.QConvShape, k *kernel.QConvKernel) func() {
-	a := newQConv(s, 1)
-	a.Packed = kernel.Bytes(make([]float32, (k.PackedLen(&s)+63)/64*16))[:k.PackedLen(&s)]
-	k.Pack(a, a.Packed)
-	scratch, tasks := make([]float32, k.ScratchLen(&s)), k.Tasks(&s)
-	return func() {
-		for task := range tasks {
-			k.Run(a, task, scratch)
-		}
+// BenchmarkQPointwise runs the thirteen pointwise convolutions of V1 at
+// 224 x 224 in bytes and in float32 and logs the pace of each.
+func BenchmarkQPointwise(b *testing.B) {
+	for _, impl := range append([]string{"go"}, vectorRungs()...) {
+		b.Run("impl="+impl, func(b *testing.B) {
+			var shapes []kernel.ConvShape
+			var layers []*byteLayer
+			var floats []layer
+			for _, f := range v1Layers(224) {
+				if f.KH == 1 && f.H > 1 {
+					s := plainBytes(f)
+					f.Act = relu6
+					shapes, layers = append(shapes, f), append(layers, newByteLayer(s, kernel.SelectQConv(&s, impl)))
+					floats = append(floats, newLayer(f, kernel.SelectConv(&f, impl), 1))
+				}
+			}
+			for b.Loop() {
+				for i, l := range layers {
+					l.run()
+					floats[i].run()
+				}
+			}
+			var bytes, float time.Duration
+			for i, l := range layers {
+				d, e := l.undisturbed(), floats[i].undisturbed()
+				bytes, float = bytes+d, float+e
+				b.Logf("%-28s %-20s %6.1f GMAC/s, float32 %6.1f", shapeName(&shapes[i]), l.k.Name, macs(&shapes[i])/float64(d.Nanoseconds()), macs(&shapes[i])/float64(e.Nanoseconds()))
+			}
+			b.ReportMetric(bytes.Seconds()*1e3, "undisturbed-ms")
+			b.ReportMetric(float.Seconds()*1e3, "float32-ms")
+		})
 	}
+}
+
+// plainBytes is a convolution of bytes without anything special.
+func plainBytes(f kernel.ConvShape) kernel.QConvShape {
+	s := byteShape(f, 2)
+	s.HasWZero, s.HasTable, s.Single, s.Up, s.XPixel, s.YPixel = false, false, false, false, s.C, s.O
+	return s
+}
+
+// byteLayer is a convolution of bytes with its constants packed.
+type byteLayer struct {
+	k       *kernel.QConvKernel
+	a       *kernel.QConv
+	scratch []float32
+	best    []time.Duration // of each task
+}
+
+func newByteLayer(s kernel.QConvShape, k *kernel.QConvKernel) *byteLayer {
+	l := &byteLayer{k: k, a: newQConv(s, 1), scratch: make([]float32, k.ScratchLen(&s))}
+	l.a.Packed = kernel.Bytes(make([]float32, (k.PackedLen(&s)+63)/64*16))[:k.PackedLen(&s)]
+	k.Pack(l.a, l.a.Packed)
+	l.best = slices.Repeat([]time.Duration{time.Hour}, k.Tasks(&s))
+	return l
+}
+
+func (l *byteLayer) run() {
+	for task := range l.best {
+		start := time.Now()
+		l.k.Run(l.a, task, l.scratch)
+		l.best[task] = min(l.best[task], time.Since(start))
+	}
+}
+
+func (l *byteLayer) undisturbed() (sum time.Duration) {
+	for _, d := range l.best {
+		sum += d
+	}
+	return sum
 }
 
 // v1Layers are the convolutions of MobileNetV1 1.0.

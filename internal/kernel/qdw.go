@@ -2,8 +2,6 @@ package kernel
 
 import (
 	"encoding/binary"
-
-	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 )
 
 // Depthwise convolutions of bytes: the division into tasks, which all
@@ -161,7 +159,7 @@ func runQDWGo(a *QConv, task int, scratch []float32) {
 			y := a.Y[((t.n*a.OH+row)*a.OW+ow)*a.YPixel:][t.lo:t.hi]
 			mult, shift := consts[a.O+t.lo:][:len(acc)], consts[2*a.O+t.lo:][:len(acc)]
 			for i, v := range acc {
-				v = int32(a.YZero) + ref.Rescale(v, mult[i], shift[i], a.Single)
+				v = int32(a.YZero) + a.Rescale(v, mult[i], shift[i])
 				y[i] = uint8(min(max(v, int32(a.Lo)), int32(a.Hi)))
 			}
 			if a.HasTable {

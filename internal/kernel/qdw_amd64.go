@@ -23,7 +23,7 @@ func vecQDepthwise() (kernels []QConvKernel) {
 		for _, k := range []int{3, 5} {
 			for _, stride := range []int{1, 2} {
 				accepts := func(s *QConvShape) bool {
-					return s.Groups == s.C && s.O == s.C && s.KH == k && s.KW == k && s.StrideW == stride &&
+					return !s.Up && s.Groups == s.C && s.O == s.C && s.KH == k && s.KW == k && s.StrideW == stride &&
 						(stride == 1 || s.DilationW == 1) && (v.vnni || s.C >= qdwNarrow)
 				}
 				kernels = append(kernels, QConvKernel{
@@ -81,7 +81,7 @@ func (v qdwVec) groupBytes(s *QConvShape, width int) int {
 }
 
 func (v qdwVec) size(s *QConvShape, width int) int {
-	return qdwHead + v.groups(s)*v.groupBytes(s, width) + v.accs()*quantBlock
+	return qdwHead + v.groups(s)*v.groupBytes(s, width) + v.accs()*(shortBlock+quantBlock)
 }
 
 // split gives the calls that channels lo to hi take. AVX2, without masks, goes
@@ -152,18 +152,71 @@ func (v qdwVec) packBlock(a *QConv, first, width int, dst []byte) {
 	}
 	binary.NativeEndian.PutUint64(dst, uint64(used))
 	if shiftsLeft(a) {
-		dst[8] = 1
+		dst[9] = 1
 	}
 	consts := dst[qdwHead+groups*groupBytes:]
 	for i := range v.accs() {
 		b := QConv{QConvShape: QConvShape{O: lanes, YZero: a.YZero, Single: a.Single},
 			Bias: make([]int32, lanes), Mult: make([]int32, lanes), Shift: make([]int32, lanes)}
 		for l := range lanes {
+			b.Shift[l] = -1
 			if o := first + v.channel(i, l); o < a.O {
 				b.Bias[l], b.Mult[l], b.Shift[l] = sumOfWeights(a, o, taps), a.Mult[o], a.Shift[o]
+				if !shortEnough(a, o, taps) {
+					dst[8] = 1
+				}
 			}
 		}
-		packQuant(&b, 0, b.Bias, consts[i*quantBlock:])
+		packShort(&b, consts[i*shortBlock:])
+		packQuant(&b, 0, b.Bias, consts[v.accs()*shortBlock+i*quantBlock:])
+	}
+}
+
+// The constants of the short way of requantization; see the generator.
+const (
+	shortBias  = 64 * iota // int32
+	shortMult              // int32
+	shortOdd               // int32 in 64 bits
+	shortEven              // int64
+	shortOdds              // int64
+	shortShift             // int32
+	shortBlock
+)
+
+// shortEnough reports that no sum of a channel leaves the numbers that the
+// short way can hold.
+func shortEnough(a *QConv, o, taps int) bool {
+	most := int64(sumOfWeights(a, o, taps))
+	most = max(most, -most)
+	for t := range taps {
+		w := int64(offWeight(a, o, taps, t))
+		most += math.MaxUint8 * max(w, -w)
+	}
+	n := -int64(a.Shift[o])
+	if n < 0 || n > 20 || n == 0 && !a.Single {
+		return false
+	}
+	return most < 1<<30 && most+1<<n>>1+math.MaxUint8<<n < 1<<31-2
+}
+
+// packShort writes the constants of the short way.
+func packShort(a *QConv, dst []byte) {
+	order := binary.NativeEndian
+	for l, m := range a.Mult {
+		n := uint(min(max(-a.Shift[l], 0), 20))
+		term := uint64(a.YZero)<<(n+32) + uint64(1)<<(n+31)
+		if !a.Single {
+			term = uint64(a.YZero)<<(n+32) + uint64(1)<<n>>1<<32 + 1<<31
+		}
+		order.PutUint32(dst[shortBias+4*l:], uint32(a.Bias[l]))
+		order.PutUint32(dst[shortShift+4*l:], uint32(n))
+		order.PutUint32(dst[shortMult+4*l:], uint32(m))
+		if l%2 == 0 {
+			order.PutUint64(dst[shortEven+4*l:], term)
+		} else {
+			order.PutUint32(dst[shortOdd+4*l-4:], uint32(m))
+			order.PutUint64(dst[shortOdds+4*l-4:], term)
+		}
 	}
 }
 
@@ -203,8 +256,9 @@ func (v qdwVec) run(a *QConv, task int, scratch []float32) {
 		yRow: a.OW * a.YPixel, yCol: a.DilationW * a.YPixel,
 		lo: uint32(a.Lo), hi: uint32(a.Hi),
 	}
+	b.tie = math.MaxUint32
 	if a.Single {
-		b.single = 1
+		b.single, b.tie = 1, 0
 	}
 	looked := false
 	if a.HasTable && v.vnni && cpu.VBMI() {
@@ -220,7 +274,7 @@ func (v qdwVec) run(a *QConv, task int, scratch []float32) {
 			b.mask, b.full = 1<<list.there-1, 0
 		}
 		b.w = &a.Packed[list.at]
-		b.wBlock, b.consts = list.size, list.size-v.accs()*quantBlock
+		b.wBlock, b.consts = list.size, list.size-v.accs()*(shortBlock+quantBlock)
 		for phase := range min(a.DilationW, a.OW) {
 			// Outputs a dilation apart share their columns.
 			at := phase - a.PadLeft

@@ -6,31 +6,33 @@ package kernel
 
 // qdwArgs are the arguments of a depthwise routine of bytes; strides are in bytes.
 type qdwArgs struct {
-	x         *uint8  // first channel of the first column of the phase in row 0
-	zero      *uint8  // 64 bytes of the input's zero point
-	w         *byte   // packed constants of the first block
-	y         *uint8  // first output
-	table     *uint8  // 256 bytes to look results up in, or nil (AVX-512 with VBMI alone)
-	height    int     // rows of the picture
-	width     int     // columns of the phase
-	rowStride int     // between rows of inputs
-	colStride int     // between columns of inputs
-	top       int     // input row of the first kernel row of the first output
-	down      int     // input rows from an output row to the next
-	dilation  int     // input rows from a kernel row to the next
-	left      int     // column of the first tap of the first output of a row
-	rows      int     // rows of outputs
-	outs      int     // outputs of a row
-	yRow      int     // between rows of outputs
-	yCol      int     // between outputs
-	blocks    int     // counted down
-	wBlock    int     // bytes of packed constants of a block
-	consts    int     // from them to those of requantization
-	mask      int     // channels that are there, as a mask; AVX2 wants all
-	full      int     // 1: all are
-	single    int     // 1: round once
-	lo        uint32  // least result
-	hi        uint32  // greatest result
+	x         *uint8 // first channel of the first column of the phase in row 0
+	zero      *uint8 // 64 bytes of the input's zero point
+	w         *byte  // packed constants of the first block
+	y         *uint8 // first output
+	table     *uint8 // 256 bytes to look results up in, or nil (AVX-512 with VBMI alone)
+	height    int    // rows of the picture
+	width     int    // columns of the phase
+	rowStride int    // between rows of inputs
+	colStride int    // between columns of inputs
+	top       int    // input row of the first kernel row of the first output
+	down      int    // input rows from an output row to the next
+	dilation  int    // input rows from a kernel row to the next
+	left      int    // column of the first tap of the first output of a row
+	rows      int    // rows of outputs
+	outs      int    // outputs of a row
+	yRow      int    // between rows of outputs
+	yCol      int    // between outputs
+	blocks    int    // counted down
+	wBlock    int    // bytes of packed constants of a block
+	consts    int    // from them to those of requantization
+	mask      int    // channels that are there, as a mask; AVX2 wants all
+	full      int    // 1: all are
+	single    int    // 1: round once
+	lo        uint32 // least result
+	hi        uint32 // greatest result
+	tie       uint32 // what negative sums are added: -1, or 0 where rounding is single
+	pad       uint32
 	row       int     // the routine's own
 	rowsLeft  int     // the routine's own
 	xAt       uintptr // the routine's own

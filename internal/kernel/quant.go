@@ -21,6 +21,7 @@ type (
 	QMean      = ref.QMeanArgs
 	QSoftmax   = ref.QSoftmaxArgs
 	ArgMax     = ref.ArgMaxArgs
+	ToFloat    = ref.ToFloatArgs
 
 	ByteConcat    = ref.ConcatArgs[uint8]
 	BytePad       = ref.PadArgs[uint8]
@@ -161,6 +162,11 @@ func ByteResizeKernels() []Kernel[ByteResize] {
 		goKernel("resizeU8Go", 0, byteResizeTasks, noScratch[ByteResize], runByteResize),
 		refKernel("resizeU8Ref", 0, ref.ByteResize),
 	}
+}
+
+// ToFloatKernels lists the ways from indices to float32s.
+func ToFloatKernels() []Kernel[ToFloat] {
+	return []Kernel[ToFloat]{refKernel("tofloatI32Ref", 0, ref.ToFloat)}
 }
 
 // Bytes is the memory of float32s as bytes: four an element.

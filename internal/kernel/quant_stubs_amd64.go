@@ -20,6 +20,50 @@ type rescaleArgs struct {
 	hi      uint32 // greatest result
 }
 
+// qgemmArgs are the arguments of a product routine of bytes; strides are in bytes.
+type qgemmArgs struct {
+	x         *uint8 // first input of the first row
+	w         *byte  // panel [segs*run][outputs][4]
+	q         *byte  // constants of its outputs, a block for sixteen
+	sums      *int32 // sum of the inputs of each row, or nil without zero points of weights
+	y         *uint8 // first output
+	table     *uint8 // 256 bytes to look results up in, or nil
+	xStride   int    // between rows of inputs
+	yStride   int    // between rows of outputs
+	segs      int    // runs of a row
+	run       int    // groups of four inputs of a run
+	segStride int    // between runs
+	rows      int
+	vecs      int    // vectors of outputs: 1, 2, or 8 for four panels of one row
+	panel     int    // between panels, with four of them
+	mask      int    // outputs of the panel that are stored, as a mask
+	single    int    // 1: round once
+	left      int    // 1: some channel shifts left
+	lo        uint32 // least result
+	hi        uint32 // greatest result
+}
+
+// sumsArgs are the arguments of the sums of rows of bytes; strides are in bytes.
+type sumsArgs struct {
+	x         *uint8 // first row
+	y         *int32 // a sum for every row
+	xStride   int    // between rows
+	segs      int    // runs of a row
+	run       int    // bytes of a run
+	segStride int    // between runs
+	rows      int
+}
+
+// qgemmVNNI computes a panel of outputs for some rows.
+//
+//go:noescape
+func qgemmVNNI(a *qgemmArgs)
+
+// rowSumsAVX512 adds up the bytes of rows.
+//
+//go:noescape
+func rowSumsAVX512(a *sumsArgs)
+
 // rescaleAVX512 requantizes sums in memory.
 //
 //go:noescape

@@ -33,6 +33,8 @@ var qdwBlock = block{"qdwArgs", "qdwArgs are the arguments of a depthwise routin
 	{"single", "int", "1: round once"},
 	{"lo", "uint32", "least result"},
 	{"hi", "uint32", "greatest result"},
+	{"tie", "uint32", "what negative sums are added: -1, or 0 where rounding is single"},
+	{"pad", "uint32", ""},
 	{"row", "int", "the routine's own"},
 	{"rowsLeft", "int", "the routine's own"},
 	{"xAt", "uintptr", "the routine's own"},
@@ -117,8 +119,28 @@ func (d qdw) weight(kw, set, i int) int {
 func (d qdw) groupBytes() int { return d.weight(d.k, 0, 0) }
 
 // qdwHead is the bytes before the weights: the number of groups beyond the
-// first, and whether some sums are shifted to the left.
+// first, whether sums are too great for the short way of requantization, and
+// whether some are shifted to the left.
 const qdwHead = 64
+
+// The short way of requantization, for sums below 2^30 and shifts to the right
+// alone. With n the right shift, both roundings, the second one's ties apart,
+// and the zero point are one addition to the product by twice the sum:
+//
+//	u = (2*x*m + 1<<31 + half<<32 + zero<<(n+32)) >> 32
+//	y = (u + (x < 0 ? -1 : 0)) >> n
+//
+// as rounding down twice is rounding down once. Where rounding is single the
+// first term and the condition fall away.
+const (
+	shortBias  = 64 * iota // int32
+	shortMult              // int32
+	shortOdd               // int32 in 64 bits: multipliers of odd channels
+	shortEven              // int64: terms of even channels
+	shortOdds              // int64: terms of odd channels
+	shortShift             // int32
+	shortBlock             // bytes for a register of sums
+)
 
 // held are registers that hold the first weights of the first group.
 func (d qdw) held(index int) (int, bool) {
@@ -126,7 +148,7 @@ func (d qdw) held(index int) (int, bool) {
 		return 0, false
 	}
 	r := d.temp(4) + index
-	return r, r < 30
+	return r, r < 29
 }
 
 func (d qdw) move() string {
@@ -143,6 +165,9 @@ func (d qdw) emit(a *asm) {
 	if d.wide() {
 		a.p("MOVQ %s, AX", b.at("mask"))
 		a.p("KMOVQ AX, K3")
+		a.p("MOVL $0x5555, AX")
+		a.p("KMOVW AX, K4")
+		a.p("VPBROADCASTD %s, %s", b.at("tie"), d.s.v(29))
 		a.p("VPBROADCASTB %s, %s", b.at("lo"), d.s.v(30))
 		a.p("VPBROADCASTB %s, %s", b.at("hi"), d.s.v(31))
 	}
@@ -175,7 +200,7 @@ func (d qdw) emit(a *asm) {
 		for i := range d.accs {
 			switch {
 			case q == 0:
-				a.p("%s %d(R13)(AX*1), %s", d.move(), i*quantBlock+quantBias, d.s.v(d.acc(0, i)))
+				a.p("%s %d(R13)(AX*1), %s", d.move(), i*shortBlock+shortBias, d.s.v(d.acc(0, i)))
 			case d.wide():
 				a.p("VMOVDQA64 %s, %s", d.s.v(d.acc(q-1, i)), d.s.v(d.acc(q, i)))
 			default:
@@ -360,12 +385,20 @@ func (d qdw) finish(a *asm) {
 	if d.wide() {
 		others = []int{d.col(2), d.col(3), d.temp(2), d.temp(3)}
 	}
-	single, noLeft, narrow := a.fresh("single"), a.fresh("noleft"), a.fresh("narrow")
+	long, single, noLeft, narrow := a.fresh("long"), a.fresh("single"), a.fresh("noleft"), a.fresh("narrow")
 	a.p("MOVQ %s, R15", b.at("consts"))
 	a.p("ADDQ R13, R15")
+	a.p("CMPB 8(R13), $0")
+	a.p("JNE %s", long)
+	for i, r := range accs {
+		d.short(a, "R15", i*shortBlock, r, [][]int{temps, others}[i%2])
+	}
+	a.p("JMP %s", narrow)
+	a.label(long)
+	a.p("ADDQ $%d, R15", d.accs*shortBlock)
 	a.p("CMPQ %s, $0", b.at("single"))
 	a.p("JNE %s", single)
-	a.p("CMPQ 8(R13), $0")
+	a.p("CMPB 9(R13), $0")
 	a.p("JEQ %s", noLeft)
 	for i, r := range accs {
 		requantLeft(a, d.s, "R15", i*quantBlock, []int{r})
@@ -412,4 +445,32 @@ func (d qdw) finish(a *asm) {
 	a.label(part)
 	a.p("VMOVDQU8 %s, K3, (DX)", y)
 	a.label(stored)
+}
+
+// short requantizes the sums of a register, see shortBias.
+func (d qdw) short(a *asm, base string, off, acc int, temps []int) {
+	at := func(field int) string { return fmt.Sprintf("%d(%s)", off+field, base) }
+	x, t, u := d.s.v(acc), d.s.v(temps[0]), d.s.v(temps[1])
+	if d.wide() {
+		a.p("VPMOVD2M %s, K2", x)
+	} else {
+		a.p("VPSRAD $31, %s, %s", x, u)
+		a.p("VPBROADCASTD %s, %s", qdwBlock.at("tie"), t)
+		a.p("VPAND %s, %s, %s", t, u, u)
+	}
+	a.p("VPADDD %s, %s, %s", x, x, x)
+	a.p("VPSRLQ $32, %s, %s", x, t)
+	a.p("VPMULDQ %s, %s, %s", at(shortMult), x, x)
+	a.p("VPMULDQ %s, %s, %s", at(shortOdd), t, t)
+	a.p("VPADDQ %s, %s, %s", at(shortEven), x, x)
+	a.p("VPADDQ %s, %s, %s", at(shortOdds), t, t)
+	if d.wide() {
+		a.p("VMOVSHDUP %s, K4, %s", x, t)
+		a.p("VPADDD %s, %s, K2, %s", d.s.v(29), t, t)
+	} else {
+		a.p("VMOVSHDUP %s, %s", x, x)
+		a.p("VPBLENDD $0xaa, %s, %s, %s", t, x, t)
+		a.p("VPADDD %s, %s, %s", u, t, t)
+	}
+	a.p("VPSRAVD %s, %s, %s", at(shortShift), t, x)
 }

@@ -20,6 +20,7 @@ const (
 	quantEven              // single: int64 shifts of even channels
 	quantOdds              // single: int64 shifts of odd channels
 	quantZero              // int32: what is added at last
+	quantWZero             // int32: zero points of weights, negative
 	quantBlock             // bytes of a block
 )
 
