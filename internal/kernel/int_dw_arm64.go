@@ -78,8 +78,10 @@ func packIntDW(a *QConv, dst []byte, dot bool) {
 		dst = dst[size:]
 		clear(block)
 		constants, weights := block[intHeader:][:20*intDWBlock], block[intHeader+20*intDWBlock:]
+		first := min(c0, a.C-intDWBlock)
+		packShifts(a, first, intDWBlock, intDWBlock, block, constants)
 		for j := range intDWBlock {
-			c := min(c0, a.C-intDWBlock) + j
+			c := first + j
 			var sum, zero int32
 			if a.HasWZero {
 				zero = a.WZero[c]
@@ -97,7 +99,8 @@ func packIntDW(a *QConv, dst []byte, dot bool) {
 			if dot {
 				bias += (128 - int32(a.XZero)) * sum
 			}
-			packScale(block, constants, j, intDWBlock, bias, a.Mult[c], a.Shift[c], zero, a.Single)
+			binary.LittleEndian.PutUint32(constants[4*j:], uint32(bias))
+			binary.LittleEndian.PutUint32(constants[4*(intDWBlock+j):], uint32(a.Mult[c]))
 		}
 	}
 }
@@ -108,7 +111,7 @@ func runIntDW(a *QConv, task int, scratch []float32, k, stride int, dot bool) {
 	args := intDWArgs{x: &a.X[0], w: &a.Packed[0], channels: a.C, blockSize: intDWBlockSize(k, dot),
 		rowStride: a.DilationH * a.W * a.XPixel, colStride: a.DilationW * a.XPixel, yStride: a.DilationW * a.YPixel,
 		xTile: vecDWTile * stride * a.DilationW * a.XPixel, yTile: vecDWTile * a.DilationW * a.YPixel,
-		way: intWay(a.Single, a.YZero, a.Lo), xZero: uint32(a.XZero), yZero: uint32(a.YZero), lo: uint32(a.Lo), hi: uint32(a.Hi)}
+		way: intWay(&a.QConvShape), xZero: uint32(a.XZero), yZero: uint32(a.YZero), lo: uint32(a.Lo), hi: uint32(a.Hi)}
 	if a.HasTable {
 		args.table = &a.Table[0]
 	}

@@ -257,13 +257,14 @@ column25:
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	FMOVS 196(R0), F19
-	VDUP V19.S[0], V19.S4
+	FMOVS 196(R0), F21
+	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
-	CMP $1, R25
-	BGT once27
 	MOVW (R13), R26
-	CBZW R26, right26
+	CMP $2, R25
+	BEQ once26
+	CBZW R26, twice28
+	BGT up27
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -280,9 +281,9 @@ column25:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-right26:
+twice28:
 	CMP $1, R25
-	BEQ every28
+	BEQ every30
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -299,13 +300,13 @@ right26:
 	WORD $0x4eaf554a // srshl v10.4s, v10.4s, v15.4s
 	WORD $0x6eaeb58c // sqrdmulh v12.4s, v12.4s, v14.4s
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -322,15 +323,15 @@ right26:
 	WORD $0x4eaf556b // srshl v11.4s, v11.4s, v15.4s
 	WORD $0x6eaeb5ad // sqrdmulh v13.4s, v13.4s, v14.4s
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
 	B rescaled29
-every28:
+every30:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -361,13 +362,13 @@ every28:
 	WORD $0x4e2f1d91 // and v17.16b, v12.16b, v15.16b
 	WORD $0x4f21162c // ssra v12.4s, v17.4s, #31
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -398,15 +399,15 @@ every28:
 	WORD $0x4e2f1db1 // and v17.16b, v13.16b, v15.16b
 	WORD $0x4f21162d // ssra v13.4s, v17.4s, #31
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
 	B rescaled29
-once27:
+once26:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -446,13 +447,13 @@ once27:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -492,13 +493,141 @@ once27:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled29
+up27:
+	FMOVQ 48(R13), F14
+	FMOVQ 112(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 80(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8011 // smlal v17.2d, v0.2s, v14.2s
+	WORD $0x4eae8012 // smlal2 v18.2d, v0.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a20 // uzp1 v0.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8051 // smlal v17.2d, v2.2s, v14.2s
+	WORD $0x4eae8052 // smlal2 v18.2d, v2.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a22 // uzp1 v2.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8091 // smlal v17.2d, v4.2s, v14.2s
+	WORD $0x4eae8092 // smlal2 v18.2d, v4.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a24 // uzp1 v4.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80d1 // smlal v17.2d, v6.2s, v14.2s
+	WORD $0x4eae80d2 // smlal2 v18.2d, v6.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a26 // uzp1 v6.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8111 // smlal v17.2d, v8.2s, v14.2s
+	WORD $0x4eae8112 // smlal2 v18.2d, v8.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a28 // uzp1 v8.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8151 // smlal v17.2d, v10.2s, v14.2s
+	WORD $0x4eae8152 // smlal2 v18.2d, v10.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2a // uzp1 v10.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8191 // smlal v17.2d, v12.2s, v14.2s
+	WORD $0x4eae8192 // smlal2 v18.2d, v12.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	FMOVQ 128(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 96(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8031 // smlal v17.2d, v1.2s, v14.2s
+	WORD $0x4eae8032 // smlal2 v18.2d, v1.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a21 // uzp1 v1.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8071 // smlal v17.2d, v3.2s, v14.2s
+	WORD $0x4eae8072 // smlal2 v18.2d, v3.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a23 // uzp1 v3.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80b1 // smlal v17.2d, v5.2s, v14.2s
+	WORD $0x4eae80b2 // smlal2 v18.2d, v5.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a25 // uzp1 v5.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80f1 // smlal v17.2d, v7.2s, v14.2s
+	WORD $0x4eae80f2 // smlal2 v18.2d, v7.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a27 // uzp1 v7.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8131 // smlal v17.2d, v9.2s, v14.2s
+	WORD $0x4eae8132 // smlal2 v18.2d, v9.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a29 // uzp1 v9.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8171 // smlal v17.2d, v11.2s, v14.2s
+	WORD $0x4eae8172 // smlal2 v18.2d, v11.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2b // uzp1 v11.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae81b1 // smlal v17.2d, v13.2s, v14.2s
+	WORD $0x4eae81b2 // smlal2 v18.2d, v13.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
 rescaled29:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
@@ -540,7 +669,7 @@ rescaled29:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store30
+	CBZ R26, store31
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -618,38 +747,38 @@ rescaled29:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store30:
+store31:
 	ADD R12, R11, R19
-	TBZ $0, R8, out31
+	TBZ $0, R8, out32
 	FMOVD F0, (R19)
-out31:
-	ADD R7, R19
-	TBZ $1, R8, out32
-	FMOVD F2, (R19)
 out32:
 	ADD R7, R19
-	TBZ $2, R8, out33
-	FMOVD F4, (R19)
+	TBZ $1, R8, out33
+	FMOVD F2, (R19)
 out33:
 	ADD R7, R19
-	TBZ $3, R8, out34
-	FMOVD F6, (R19)
+	TBZ $2, R8, out34
+	FMOVD F4, (R19)
 out34:
 	ADD R7, R19
-	TBZ $4, R8, out35
-	FMOVD F8, (R19)
+	TBZ $3, R8, out35
+	FMOVD F6, (R19)
 out35:
 	ADD R7, R19
-	TBZ $5, R8, out36
-	FMOVD F10, (R19)
+	TBZ $4, R8, out36
+	FMOVD F8, (R19)
 out36:
 	ADD R7, R19
-	TBZ $6, R8, out37
-	FMOVD F12, (R19)
+	TBZ $5, R8, out37
+	FMOVD F10, (R19)
 out37:
 	ADD R7, R19
+	TBZ $6, R8, out38
+	FMOVD F12, (R19)
+out38:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept38
+	CBZ R26, kept39
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
 	VMOVI $128, V30.B16
@@ -661,7 +790,7 @@ out37:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-kept38:
+kept39:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
@@ -698,10 +827,10 @@ TEXT ·intDW3S1NEON(SB), NOSPLIT, $0-8
 	SUB $8, R10
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-tile39:
+tile40:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block40:
+block41:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -720,28 +849,28 @@ block40:
 	MOVD 120(R0), R26
 	ADD R26, R13, R14
 	ADD R12, R1, R22
-row43:
+row44:
 	FMOVQ.P 16(R14), F14
 	FMOVQ.P 16(R14), F15
 	FMOVQ.P 16(R14), F16
 	MOVD R22, R19
-	TBZ $0, R15, col44
+	TBZ $0, R15, col45
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e6e8340 // smlal v0.4s, v26.4h, v14.4h
 	WORD $0x4e6e8341 // smlal2 v1.4s, v26.8h, v14.8h
-col44:
+col45:
 	ADD R6, R19
-	TBZ $1, R15, col45
+	TBZ $1, R15, col46
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8360 // smlal v0.4s, v27.4h, v15.4h
 	WORD $0x4e6f8361 // smlal2 v1.4s, v27.8h, v15.8h
 	WORD $0x0e6e8362 // smlal v2.4s, v27.4h, v14.4h
 	WORD $0x4e6e8363 // smlal2 v3.4s, v27.8h, v14.8h
-col45:
+col46:
 	ADD R6, R19
-	TBZ $2, R15, col46
+	TBZ $2, R15, col47
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708340 // smlal v0.4s, v26.4h, v16.4h
@@ -750,9 +879,9 @@ col45:
 	WORD $0x4e6f8343 // smlal2 v3.4s, v26.8h, v15.8h
 	WORD $0x0e6e8344 // smlal v4.4s, v26.4h, v14.4h
 	WORD $0x4e6e8345 // smlal2 v5.4s, v26.8h, v14.8h
-col46:
+col47:
 	ADD R6, R19
-	TBZ $3, R15, col47
+	TBZ $3, R15, col48
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e708362 // smlal v2.4s, v27.4h, v16.4h
@@ -761,9 +890,9 @@ col46:
 	WORD $0x4e6f8365 // smlal2 v5.4s, v27.8h, v15.8h
 	WORD $0x0e6e8366 // smlal v6.4s, v27.4h, v14.4h
 	WORD $0x4e6e8367 // smlal2 v7.4s, v27.8h, v14.8h
-col47:
+col48:
 	ADD R6, R19
-	TBZ $4, R15, col48
+	TBZ $4, R15, col49
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708344 // smlal v4.4s, v26.4h, v16.4h
@@ -772,9 +901,9 @@ col47:
 	WORD $0x4e6f8347 // smlal2 v7.4s, v26.8h, v15.8h
 	WORD $0x0e6e8348 // smlal v8.4s, v26.4h, v14.4h
 	WORD $0x4e6e8349 // smlal2 v9.4s, v26.8h, v14.8h
-col48:
+col49:
 	ADD R6, R19
-	TBZ $5, R15, col49
+	TBZ $5, R15, col50
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e708366 // smlal v6.4s, v27.4h, v16.4h
@@ -783,9 +912,9 @@ col48:
 	WORD $0x4e6f8369 // smlal2 v9.4s, v27.8h, v15.8h
 	WORD $0x0e6e836a // smlal v10.4s, v27.4h, v14.4h
 	WORD $0x4e6e836b // smlal2 v11.4s, v27.8h, v14.8h
-col49:
+col50:
 	ADD R6, R19
-	TBZ $6, R15, col50
+	TBZ $6, R15, col51
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708348 // smlal v8.4s, v26.4h, v16.4h
@@ -794,34 +923,35 @@ col49:
 	WORD $0x4e6f834b // smlal2 v11.4s, v26.8h, v15.8h
 	WORD $0x0e6e834c // smlal v12.4s, v26.4h, v14.4h
 	WORD $0x4e6e834d // smlal2 v13.4s, v26.8h, v14.8h
-col50:
+col51:
 	ADD R6, R19
-	TBZ $7, R15, col51
+	TBZ $7, R15, col52
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e70836a // smlal v10.4s, v27.4h, v16.4h
 	WORD $0x4e70836b // smlal2 v11.4s, v27.8h, v16.8h
 	WORD $0x0e6f836c // smlal v12.4s, v27.4h, v15.4h
 	WORD $0x4e6f836d // smlal2 v13.4s, v27.8h, v15.8h
-col51:
+col52:
 	ADD R6, R19
-	TBZ $8, R15, col52
+	TBZ $8, R15, col53
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e70834c // smlal v12.4s, v26.4h, v16.4h
 	WORD $0x4e70834d // smlal2 v13.4s, v26.8h, v16.8h
-col52:
+col53:
 	ADD R6, R19
 	ADD R21, R22
 	SUBS $1, R20
-	BNE row43
-	FMOVS 196(R0), F19
-	VDUP V19.S[0], V19.S4
+	BNE row44
+	FMOVS 196(R0), F21
+	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
-	CMP $1, R25
-	BGT once54
 	MOVW (R13), R26
-	CBZW R26, right53
+	CMP $2, R25
+	BEQ once54
+	CBZW R26, twice56
+	BGT up55
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -838,9 +968,9 @@ col52:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-right53:
+twice56:
 	CMP $1, R25
-	BEQ every55
+	BEQ every58
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -857,13 +987,13 @@ right53:
 	WORD $0x4eaf554a // srshl v10.4s, v10.4s, v15.4s
 	WORD $0x6eaeb58c // sqrdmulh v12.4s, v12.4s, v14.4s
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -880,15 +1010,15 @@ right53:
 	WORD $0x4eaf556b // srshl v11.4s, v11.4s, v15.4s
 	WORD $0x6eaeb5ad // sqrdmulh v13.4s, v13.4s, v14.4s
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled56
-every55:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled57
+every58:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -919,13 +1049,13 @@ every55:
 	WORD $0x4e2f1d91 // and v17.16b, v12.16b, v15.16b
 	WORD $0x4f21162c // ssra v12.4s, v17.4s, #31
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -956,14 +1086,14 @@ every55:
 	WORD $0x4e2f1db1 // and v17.16b, v13.16b, v15.16b
 	WORD $0x4f21162d // ssra v13.4s, v17.4s, #31
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled56
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled57
 once54:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
@@ -1004,13 +1134,13 @@ once54:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -1050,14 +1180,142 @@ once54:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-rescaled56:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled57
+up55:
+	FMOVQ 48(R13), F14
+	FMOVQ 112(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 80(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8011 // smlal v17.2d, v0.2s, v14.2s
+	WORD $0x4eae8012 // smlal2 v18.2d, v0.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a20 // uzp1 v0.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8051 // smlal v17.2d, v2.2s, v14.2s
+	WORD $0x4eae8052 // smlal2 v18.2d, v2.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a22 // uzp1 v2.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8091 // smlal v17.2d, v4.2s, v14.2s
+	WORD $0x4eae8092 // smlal2 v18.2d, v4.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a24 // uzp1 v4.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80d1 // smlal v17.2d, v6.2s, v14.2s
+	WORD $0x4eae80d2 // smlal2 v18.2d, v6.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a26 // uzp1 v6.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8111 // smlal v17.2d, v8.2s, v14.2s
+	WORD $0x4eae8112 // smlal2 v18.2d, v8.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a28 // uzp1 v8.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8151 // smlal v17.2d, v10.2s, v14.2s
+	WORD $0x4eae8152 // smlal2 v18.2d, v10.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2a // uzp1 v10.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8191 // smlal v17.2d, v12.2s, v14.2s
+	WORD $0x4eae8192 // smlal2 v18.2d, v12.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	FMOVQ 128(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 96(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8031 // smlal v17.2d, v1.2s, v14.2s
+	WORD $0x4eae8032 // smlal2 v18.2d, v1.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a21 // uzp1 v1.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8071 // smlal v17.2d, v3.2s, v14.2s
+	WORD $0x4eae8072 // smlal2 v18.2d, v3.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a23 // uzp1 v3.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80b1 // smlal v17.2d, v5.2s, v14.2s
+	WORD $0x4eae80b2 // smlal2 v18.2d, v5.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a25 // uzp1 v5.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80f1 // smlal v17.2d, v7.2s, v14.2s
+	WORD $0x4eae80f2 // smlal2 v18.2d, v7.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a27 // uzp1 v7.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8131 // smlal v17.2d, v9.2s, v14.2s
+	WORD $0x4eae8132 // smlal2 v18.2d, v9.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a29 // uzp1 v9.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8171 // smlal v17.2d, v11.2s, v14.2s
+	WORD $0x4eae8172 // smlal2 v18.2d, v11.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2b // uzp1 v11.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae81b1 // smlal v17.2d, v13.2s, v14.2s
+	WORD $0x4eae81b2 // smlal2 v18.2d, v13.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+rescaled57:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -1098,7 +1356,7 @@ rescaled56:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store57
+	CBZ R26, store59
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -1176,57 +1434,57 @@ rescaled56:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store57:
+store59:
 	ADD R12, R11, R19
-	TBZ $0, R8, out58
+	TBZ $0, R8, out60
 	FMOVD F0, (R19)
-out58:
-	ADD R7, R19
-	TBZ $1, R8, out59
-	FMOVD F2, (R19)
-out59:
-	ADD R7, R19
-	TBZ $2, R8, out60
-	FMOVD F4, (R19)
 out60:
 	ADD R7, R19
-	TBZ $3, R8, out61
-	FMOVD F6, (R19)
+	TBZ $1, R8, out61
+	FMOVD F2, (R19)
 out61:
 	ADD R7, R19
-	TBZ $4, R8, out62
-	FMOVD F8, (R19)
+	TBZ $2, R8, out62
+	FMOVD F4, (R19)
 out62:
 	ADD R7, R19
-	TBZ $5, R8, out63
-	FMOVD F10, (R19)
+	TBZ $3, R8, out63
+	FMOVD F6, (R19)
 out63:
 	ADD R7, R19
-	TBZ $6, R8, out64
-	FMOVD F12, (R19)
+	TBZ $4, R8, out64
+	FMOVD F8, (R19)
 out64:
 	ADD R7, R19
+	TBZ $5, R8, out65
+	FMOVD F10, (R19)
+out65:
+	ADD R7, R19
+	TBZ $6, R8, out66
+	FMOVD F12, (R19)
+out66:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept65
+	CBZ R26, kept67
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-kept65:
+kept67:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next41
+	BEQ next42
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block40
-next41:
+	B block41
+next42:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile39
-done42:
+	BNE tile40
+done43:
 	RET
 
 // func intDW3S2DotNEON(a *intDWArgs)
@@ -1236,22 +1494,22 @@ TEXT ·intDW3S2DotNEON(SB), NOSPLIT, $0-8
 	MOVD 80(R0), R24
 	MOVD 40(R0), R26
 	ADD R26, R25, R1
-	TBZ $0, R24, inside66
+	TBZ $0, R24, inside68
 	MOVD 8(R0), R23
 	ADD R26, R23, R1
-inside66:
+inside68:
 	MOVD 48(R0), R26
 	ADD R26, R25, R2
-	TBZ $1, R24, inside67
+	TBZ $1, R24, inside69
 	MOVD 8(R0), R23
 	ADD R26, R23, R2
-inside67:
+inside69:
 	MOVD 56(R0), R26
 	ADD R26, R25, R3
-	TBZ $2, R24, inside68
+	TBZ $2, R24, inside70
 	MOVD 8(R0), R23
 	ADD R26, R23, R3
-inside68:
+inside70:
 	MOVD 96(R0), R6
 	MOVD 104(R0), R7
 	MOVD 168(R0), R8
@@ -1271,10 +1529,10 @@ inside68:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-tile69:
+tile71:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block70:
+block72:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -1295,25 +1553,7 @@ block70:
 	FLDPQ.P 32(R14), (F14, F15)
 	FLDPQ.P 32(R14), (F16, F17)
 	FLDPQ.P 32(R14), (F18, F19)
-	TBZ $0, R15, outside73
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column74
-outside73:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column74:
-	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
-	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	TBZ $1, R15, outside75
+	TBZ $0, R15, outside75
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1326,12 +1566,12 @@ outside75:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column76:
-	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
-	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
+	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
+	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $2, R15, outside77
+	TBZ $1, R15, outside77
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1344,14 +1584,12 @@ outside77:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column78:
-	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
-	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
-	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
-	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
+	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
+	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $3, R15, outside79
+	TBZ $2, R15, outside79
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1364,12 +1602,14 @@ outside79:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column80:
-	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
-	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
+	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
+	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
+	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
+	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $4, R15, outside81
+	TBZ $3, R15, outside81
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1382,14 +1622,12 @@ outside81:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column82:
-	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
-	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
-	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
-	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
+	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $5, R15, outside83
+	TBZ $4, R15, outside83
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1402,12 +1640,14 @@ outside83:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column84:
-	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
-	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
+	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
+	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
+	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
+	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $6, R15, outside85
+	TBZ $5, R15, outside85
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1420,14 +1660,12 @@ outside85:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column86:
-	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
-	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
-	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
-	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
+	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $7, R15, outside87
+	TBZ $6, R15, outside87
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1440,12 +1678,14 @@ outside87:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column88:
-	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
-	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
+	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
+	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
+	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
+	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $8, R15, outside89
+	TBZ $7, R15, outside89
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1458,14 +1698,12 @@ outside89:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column90:
-	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
-	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
-	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
-	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
+	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
+	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $9, R15, outside91
+	TBZ $8, R15, outside91
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1478,12 +1716,14 @@ outside91:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column92:
-	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
-	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
+	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
+	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
+	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
+	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $10, R15, outside93
+	TBZ $9, R15, outside93
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1496,14 +1736,12 @@ outside93:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column94:
-	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
-	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
-	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
-	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
+	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
+	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $11, R15, outside95
+	TBZ $10, R15, outside95
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1516,12 +1754,14 @@ outside95:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column96:
-	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
-	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
+	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
+	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
+	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
+	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $12, R15, outside97
+	TBZ $11, R15, outside97
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1534,14 +1774,12 @@ outside97:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column98:
-	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
-	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
-	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
-	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
+	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
+	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $13, R15, outside99
+	TBZ $12, R15, outside99
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1554,12 +1792,14 @@ outside99:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column100:
-	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
-	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
+	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
+	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
+	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $14, R15, outside101
+	TBZ $13, R15, outside101
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1572,18 +1812,37 @@ outside101:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column102:
+	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
+	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	TBZ $14, R15, outside103
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column104
+outside103:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column104:
 	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
 	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	FMOVS 196(R0), F19
-	VDUP V19.S[0], V19.S4
+	FMOVS 196(R0), F21
+	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
-	CMP $1, R25
-	BGT once104
 	MOVW (R13), R26
-	CBZW R26, right103
+	CMP $2, R25
+	BEQ once105
+	CBZW R26, twice107
+	BGT up106
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -1600,9 +1859,9 @@ column102:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-right103:
+twice107:
 	CMP $1, R25
-	BEQ every105
+	BEQ every109
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -1619,13 +1878,13 @@ right103:
 	WORD $0x4eaf554a // srshl v10.4s, v10.4s, v15.4s
 	WORD $0x6eaeb58c // sqrdmulh v12.4s, v12.4s, v14.4s
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -1642,15 +1901,15 @@ right103:
 	WORD $0x4eaf556b // srshl v11.4s, v11.4s, v15.4s
 	WORD $0x6eaeb5ad // sqrdmulh v13.4s, v13.4s, v14.4s
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled106
-every105:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled108
+every109:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -1681,13 +1940,13 @@ every105:
 	WORD $0x4e2f1d91 // and v17.16b, v12.16b, v15.16b
 	WORD $0x4f21162c // ssra v12.4s, v17.4s, #31
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -1718,15 +1977,15 @@ every105:
 	WORD $0x4e2f1db1 // and v17.16b, v13.16b, v15.16b
 	WORD $0x4f21162d // ssra v13.4s, v17.4s, #31
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled106
-once104:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled108
+once105:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -1766,13 +2025,13 @@ once104:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -1812,14 +2071,142 @@ once104:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-rescaled106:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled108
+up106:
+	FMOVQ 48(R13), F14
+	FMOVQ 112(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 80(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8011 // smlal v17.2d, v0.2s, v14.2s
+	WORD $0x4eae8012 // smlal2 v18.2d, v0.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a20 // uzp1 v0.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8051 // smlal v17.2d, v2.2s, v14.2s
+	WORD $0x4eae8052 // smlal2 v18.2d, v2.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a22 // uzp1 v2.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8091 // smlal v17.2d, v4.2s, v14.2s
+	WORD $0x4eae8092 // smlal2 v18.2d, v4.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a24 // uzp1 v4.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80d1 // smlal v17.2d, v6.2s, v14.2s
+	WORD $0x4eae80d2 // smlal2 v18.2d, v6.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a26 // uzp1 v6.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8111 // smlal v17.2d, v8.2s, v14.2s
+	WORD $0x4eae8112 // smlal2 v18.2d, v8.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a28 // uzp1 v8.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8151 // smlal v17.2d, v10.2s, v14.2s
+	WORD $0x4eae8152 // smlal2 v18.2d, v10.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2a // uzp1 v10.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8191 // smlal v17.2d, v12.2s, v14.2s
+	WORD $0x4eae8192 // smlal2 v18.2d, v12.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	FMOVQ 128(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 96(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8031 // smlal v17.2d, v1.2s, v14.2s
+	WORD $0x4eae8032 // smlal2 v18.2d, v1.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a21 // uzp1 v1.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8071 // smlal v17.2d, v3.2s, v14.2s
+	WORD $0x4eae8072 // smlal2 v18.2d, v3.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a23 // uzp1 v3.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80b1 // smlal v17.2d, v5.2s, v14.2s
+	WORD $0x4eae80b2 // smlal2 v18.2d, v5.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a25 // uzp1 v5.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80f1 // smlal v17.2d, v7.2s, v14.2s
+	WORD $0x4eae80f2 // smlal2 v18.2d, v7.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a27 // uzp1 v7.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8131 // smlal v17.2d, v9.2s, v14.2s
+	WORD $0x4eae8132 // smlal2 v18.2d, v9.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a29 // uzp1 v9.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8171 // smlal v17.2d, v11.2s, v14.2s
+	WORD $0x4eae8172 // smlal2 v18.2d, v11.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2b // uzp1 v11.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae81b1 // smlal v17.2d, v13.2s, v14.2s
+	WORD $0x4eae81b2 // smlal2 v18.2d, v13.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+rescaled108:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -1860,7 +2247,7 @@ rescaled106:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store107
+	CBZ R26, store110
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -1938,38 +2325,38 @@ rescaled106:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store107:
+store110:
 	ADD R12, R11, R19
-	TBZ $0, R8, out108
+	TBZ $0, R8, out111
 	FMOVD F0, (R19)
-out108:
-	ADD R7, R19
-	TBZ $1, R8, out109
-	FMOVD F2, (R19)
-out109:
-	ADD R7, R19
-	TBZ $2, R8, out110
-	FMOVD F4, (R19)
-out110:
-	ADD R7, R19
-	TBZ $3, R8, out111
-	FMOVD F6, (R19)
 out111:
 	ADD R7, R19
-	TBZ $4, R8, out112
-	FMOVD F8, (R19)
+	TBZ $1, R8, out112
+	FMOVD F2, (R19)
 out112:
 	ADD R7, R19
-	TBZ $5, R8, out113
-	FMOVD F10, (R19)
+	TBZ $2, R8, out113
+	FMOVD F4, (R19)
 out113:
 	ADD R7, R19
-	TBZ $6, R8, out114
-	FMOVD F12, (R19)
+	TBZ $3, R8, out114
+	FMOVD F6, (R19)
 out114:
 	ADD R7, R19
+	TBZ $4, R8, out115
+	FMOVD F8, (R19)
+out115:
+	ADD R7, R19
+	TBZ $5, R8, out116
+	FMOVD F10, (R19)
+out116:
+	ADD R7, R19
+	TBZ $6, R8, out117
+	FMOVD F12, (R19)
+out117:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept115
+	CBZ R26, kept118
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
 	VMOVI $128, V30.B16
@@ -1981,16 +2368,16 @@ out114:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-kept115:
+kept118:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next71
+	BEQ next73
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block70
-next71:
+	B block72
+next73:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	ADD R26, R2
@@ -1998,8 +2385,8 @@ next71:
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile69
-done72:
+	BNE tile71
+done74:
 	RET
 
 // func intDW3S2NEON(a *intDWArgs)
@@ -2018,10 +2405,10 @@ TEXT ·intDW3S2NEON(SB), NOSPLIT, $0-8
 	SUB $8, R10
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-tile116:
+tile119:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block117:
+block120:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -2040,138 +2427,139 @@ block117:
 	MOVD 120(R0), R26
 	ADD R26, R13, R14
 	ADD R12, R1, R22
-row120:
+row123:
 	FMOVQ.P 16(R14), F14
 	FMOVQ.P 16(R14), F15
 	FMOVQ.P 16(R14), F16
 	MOVD R22, R19
-	TBZ $0, R15, col121
+	TBZ $0, R15, col124
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e6e8340 // smlal v0.4s, v26.4h, v14.4h
 	WORD $0x4e6e8341 // smlal2 v1.4s, v26.8h, v14.8h
-col121:
+col124:
 	ADD R6, R19
-	TBZ $1, R15, col122
+	TBZ $1, R15, col125
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8360 // smlal v0.4s, v27.4h, v15.4h
 	WORD $0x4e6f8361 // smlal2 v1.4s, v27.8h, v15.8h
-col122:
+col125:
 	ADD R6, R19
-	TBZ $2, R15, col123
+	TBZ $2, R15, col126
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708340 // smlal v0.4s, v26.4h, v16.4h
 	WORD $0x4e708341 // smlal2 v1.4s, v26.8h, v16.8h
 	WORD $0x0e6e8342 // smlal v2.4s, v26.4h, v14.4h
 	WORD $0x4e6e8343 // smlal2 v3.4s, v26.8h, v14.8h
-col123:
+col126:
 	ADD R6, R19
-	TBZ $3, R15, col124
+	TBZ $3, R15, col127
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8362 // smlal v2.4s, v27.4h, v15.4h
 	WORD $0x4e6f8363 // smlal2 v3.4s, v27.8h, v15.8h
-col124:
+col127:
 	ADD R6, R19
-	TBZ $4, R15, col125
+	TBZ $4, R15, col128
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708342 // smlal v2.4s, v26.4h, v16.4h
 	WORD $0x4e708343 // smlal2 v3.4s, v26.8h, v16.8h
 	WORD $0x0e6e8344 // smlal v4.4s, v26.4h, v14.4h
 	WORD $0x4e6e8345 // smlal2 v5.4s, v26.8h, v14.8h
-col125:
+col128:
 	ADD R6, R19
-	TBZ $5, R15, col126
+	TBZ $5, R15, col129
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8364 // smlal v4.4s, v27.4h, v15.4h
 	WORD $0x4e6f8365 // smlal2 v5.4s, v27.8h, v15.8h
-col126:
+col129:
 	ADD R6, R19
-	TBZ $6, R15, col127
+	TBZ $6, R15, col130
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708344 // smlal v4.4s, v26.4h, v16.4h
 	WORD $0x4e708345 // smlal2 v5.4s, v26.8h, v16.8h
 	WORD $0x0e6e8346 // smlal v6.4s, v26.4h, v14.4h
 	WORD $0x4e6e8347 // smlal2 v7.4s, v26.8h, v14.8h
-col127:
+col130:
 	ADD R6, R19
-	TBZ $7, R15, col128
+	TBZ $7, R15, col131
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8366 // smlal v6.4s, v27.4h, v15.4h
 	WORD $0x4e6f8367 // smlal2 v7.4s, v27.8h, v15.8h
-col128:
+col131:
 	ADD R6, R19
-	TBZ $8, R15, col129
+	TBZ $8, R15, col132
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708346 // smlal v6.4s, v26.4h, v16.4h
 	WORD $0x4e708347 // smlal2 v7.4s, v26.8h, v16.8h
 	WORD $0x0e6e8348 // smlal v8.4s, v26.4h, v14.4h
 	WORD $0x4e6e8349 // smlal2 v9.4s, v26.8h, v14.8h
-col129:
+col132:
 	ADD R6, R19
-	TBZ $9, R15, col130
+	TBZ $9, R15, col133
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8368 // smlal v8.4s, v27.4h, v15.4h
 	WORD $0x4e6f8369 // smlal2 v9.4s, v27.8h, v15.8h
-col130:
+col133:
 	ADD R6, R19
-	TBZ $10, R15, col131
+	TBZ $10, R15, col134
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708348 // smlal v8.4s, v26.4h, v16.4h
 	WORD $0x4e708349 // smlal2 v9.4s, v26.8h, v16.8h
 	WORD $0x0e6e834a // smlal v10.4s, v26.4h, v14.4h
 	WORD $0x4e6e834b // smlal2 v11.4s, v26.8h, v14.8h
-col131:
+col134:
 	ADD R6, R19
-	TBZ $11, R15, col132
+	TBZ $11, R15, col135
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f836a // smlal v10.4s, v27.4h, v15.4h
 	WORD $0x4e6f836b // smlal2 v11.4s, v27.8h, v15.8h
-col132:
+col135:
 	ADD R6, R19
-	TBZ $12, R15, col133
+	TBZ $12, R15, col136
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e70834a // smlal v10.4s, v26.4h, v16.4h
 	WORD $0x4e70834b // smlal2 v11.4s, v26.8h, v16.8h
 	WORD $0x0e6e834c // smlal v12.4s, v26.4h, v14.4h
 	WORD $0x4e6e834d // smlal2 v13.4s, v26.8h, v14.8h
-col133:
+col136:
 	ADD R6, R19
-	TBZ $13, R15, col134
+	TBZ $13, R15, col137
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f836c // smlal v12.4s, v27.4h, v15.4h
 	WORD $0x4e6f836d // smlal2 v13.4s, v27.8h, v15.8h
-col134:
+col137:
 	ADD R6, R19
-	TBZ $14, R15, col135
+	TBZ $14, R15, col138
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e70834c // smlal v12.4s, v26.4h, v16.4h
 	WORD $0x4e70834d // smlal2 v13.4s, v26.8h, v16.8h
-col135:
+col138:
 	ADD R6, R19
 	ADD R21, R22
 	SUBS $1, R20
-	BNE row120
-	FMOVS 196(R0), F19
-	VDUP V19.S[0], V19.S4
+	BNE row123
+	FMOVS 196(R0), F21
+	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
-	CMP $1, R25
-	BGT once137
 	MOVW (R13), R26
-	CBZW R26, right136
+	CMP $2, R25
+	BEQ once139
+	CBZW R26, twice141
+	BGT up140
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -2188,9 +2576,9 @@ col135:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-right136:
+twice141:
 	CMP $1, R25
-	BEQ every138
+	BEQ every143
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -2207,13 +2595,13 @@ right136:
 	WORD $0x4eaf554a // srshl v10.4s, v10.4s, v15.4s
 	WORD $0x6eaeb58c // sqrdmulh v12.4s, v12.4s, v14.4s
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -2230,15 +2618,15 @@ right136:
 	WORD $0x4eaf556b // srshl v11.4s, v11.4s, v15.4s
 	WORD $0x6eaeb5ad // sqrdmulh v13.4s, v13.4s, v14.4s
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled139
-every138:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled142
+every143:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -2269,13 +2657,13 @@ every138:
 	WORD $0x4e2f1d91 // and v17.16b, v12.16b, v15.16b
 	WORD $0x4f21162c // ssra v12.4s, v17.4s, #31
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -2306,15 +2694,15 @@ every138:
 	WORD $0x4e2f1db1 // and v17.16b, v13.16b, v15.16b
 	WORD $0x4f21162d // ssra v13.4s, v17.4s, #31
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled139
-once137:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled142
+once139:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -2354,13 +2742,13 @@ once137:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -2400,14 +2788,142 @@ once137:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-rescaled139:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled142
+up140:
+	FMOVQ 48(R13), F14
+	FMOVQ 112(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 80(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8011 // smlal v17.2d, v0.2s, v14.2s
+	WORD $0x4eae8012 // smlal2 v18.2d, v0.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a20 // uzp1 v0.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8051 // smlal v17.2d, v2.2s, v14.2s
+	WORD $0x4eae8052 // smlal2 v18.2d, v2.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a22 // uzp1 v2.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8091 // smlal v17.2d, v4.2s, v14.2s
+	WORD $0x4eae8092 // smlal2 v18.2d, v4.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a24 // uzp1 v4.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80d1 // smlal v17.2d, v6.2s, v14.2s
+	WORD $0x4eae80d2 // smlal2 v18.2d, v6.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a26 // uzp1 v6.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8111 // smlal v17.2d, v8.2s, v14.2s
+	WORD $0x4eae8112 // smlal2 v18.2d, v8.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a28 // uzp1 v8.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8151 // smlal v17.2d, v10.2s, v14.2s
+	WORD $0x4eae8152 // smlal2 v18.2d, v10.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2a // uzp1 v10.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8191 // smlal v17.2d, v12.2s, v14.2s
+	WORD $0x4eae8192 // smlal2 v18.2d, v12.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	FMOVQ 128(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 96(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8031 // smlal v17.2d, v1.2s, v14.2s
+	WORD $0x4eae8032 // smlal2 v18.2d, v1.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a21 // uzp1 v1.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8071 // smlal v17.2d, v3.2s, v14.2s
+	WORD $0x4eae8072 // smlal2 v18.2d, v3.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a23 // uzp1 v3.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80b1 // smlal v17.2d, v5.2s, v14.2s
+	WORD $0x4eae80b2 // smlal2 v18.2d, v5.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a25 // uzp1 v5.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80f1 // smlal v17.2d, v7.2s, v14.2s
+	WORD $0x4eae80f2 // smlal2 v18.2d, v7.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a27 // uzp1 v7.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8131 // smlal v17.2d, v9.2s, v14.2s
+	WORD $0x4eae8132 // smlal2 v18.2d, v9.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a29 // uzp1 v9.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8171 // smlal v17.2d, v11.2s, v14.2s
+	WORD $0x4eae8172 // smlal2 v18.2d, v11.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2b // uzp1 v11.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae81b1 // smlal v17.2d, v13.2s, v14.2s
+	WORD $0x4eae81b2 // smlal2 v18.2d, v13.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+rescaled142:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -2448,7 +2964,7 @@ rescaled139:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store140
+	CBZ R26, store144
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -2526,57 +3042,57 @@ rescaled139:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store140:
+store144:
 	ADD R12, R11, R19
-	TBZ $0, R8, out141
+	TBZ $0, R8, out145
 	FMOVD F0, (R19)
-out141:
-	ADD R7, R19
-	TBZ $1, R8, out142
-	FMOVD F2, (R19)
-out142:
-	ADD R7, R19
-	TBZ $2, R8, out143
-	FMOVD F4, (R19)
-out143:
-	ADD R7, R19
-	TBZ $3, R8, out144
-	FMOVD F6, (R19)
-out144:
-	ADD R7, R19
-	TBZ $4, R8, out145
-	FMOVD F8, (R19)
 out145:
 	ADD R7, R19
-	TBZ $5, R8, out146
-	FMOVD F10, (R19)
+	TBZ $1, R8, out146
+	FMOVD F2, (R19)
 out146:
 	ADD R7, R19
-	TBZ $6, R8, out147
-	FMOVD F12, (R19)
+	TBZ $2, R8, out147
+	FMOVD F4, (R19)
 out147:
 	ADD R7, R19
+	TBZ $3, R8, out148
+	FMOVD F6, (R19)
+out148:
+	ADD R7, R19
+	TBZ $4, R8, out149
+	FMOVD F8, (R19)
+out149:
+	ADD R7, R19
+	TBZ $5, R8, out150
+	FMOVD F10, (R19)
+out150:
+	ADD R7, R19
+	TBZ $6, R8, out151
+	FMOVD F12, (R19)
+out151:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept148
+	CBZ R26, kept152
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-kept148:
+kept152:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next118
+	BEQ next121
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block117
-next118:
+	B block120
+next121:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile116
-done119:
+	BNE tile119
+done122:
 	RET
 
 // func intDW5S1DotNEON(a *intDWArgs)
@@ -2586,34 +3102,34 @@ TEXT ·intDW5S1DotNEON(SB), NOSPLIT, $0-8
 	MOVD 80(R0), R24
 	MOVD 40(R0), R26
 	ADD R26, R25, R1
-	TBZ $0, R24, inside149
+	TBZ $0, R24, inside153
 	MOVD 8(R0), R23
 	ADD R26, R23, R1
-inside149:
+inside153:
 	MOVD 48(R0), R26
 	ADD R26, R25, R2
-	TBZ $1, R24, inside150
+	TBZ $1, R24, inside154
 	MOVD 8(R0), R23
 	ADD R26, R23, R2
-inside150:
+inside154:
 	MOVD 56(R0), R26
 	ADD R26, R25, R3
-	TBZ $2, R24, inside151
+	TBZ $2, R24, inside155
 	MOVD 8(R0), R23
 	ADD R26, R23, R3
-inside151:
+inside155:
 	MOVD 64(R0), R26
 	ADD R26, R25, R4
-	TBZ $3, R24, inside152
+	TBZ $3, R24, inside156
 	MOVD 8(R0), R23
 	ADD R26, R23, R4
-inside152:
+inside156:
 	MOVD 72(R0), R26
 	ADD R26, R25, R5
-	TBZ $4, R24, inside153
+	TBZ $4, R24, inside157
 	MOVD 8(R0), R23
 	ADD R26, R23, R5
-inside153:
+inside157:
 	MOVD 96(R0), R6
 	MOVD 104(R0), R7
 	MOVD 168(R0), R8
@@ -2633,10 +3149,10 @@ inside153:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-tile154:
+tile158:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block155:
+block159:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -2660,49 +3176,7 @@ block155:
 	FLDPQ.P 32(R14), (F18, F19)
 	FLDPQ.P 32(R14), (F20, F21)
 	FLDPQ.P 32(R14), (F22, F23)
-	TBZ $0, R15, outside158
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VLD1 (R23), V25.D[1]
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column159
-outside158:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column159:
-	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
-	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	ADD R6, R23
-	TBZ $1, R15, outside160
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VLD1 (R23), V25.D[1]
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column161
-outside160:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column161:
-	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
-	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
-	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
-	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	ADD R6, R23
-	TBZ $2, R15, outside162
+	TBZ $0, R15, outside162
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -2716,17 +3190,13 @@ outside162:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column163:
-	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
-	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
-	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
-	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
-	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
-	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
+	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $3, R15, outside164
+	TBZ $1, R15, outside164
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -2740,19 +3210,15 @@ outside164:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column165:
-	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
-	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
-	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
-	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
-	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
-	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
-	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
-	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
+	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
+	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
+	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $4, R15, outside166
+	TBZ $2, R15, outside166
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -2766,21 +3232,17 @@ outside166:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column167:
-	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
-	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
-	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
-	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
-	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
-	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
-	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
-	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
-	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
-	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
+	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
+	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
+	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
+	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
+	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
+	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $5, R15, outside168
+	TBZ $3, R15, outside168
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -2794,21 +3256,19 @@ outside168:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column169:
-	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
-	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
-	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
-	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
-	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
-	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
-	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
-	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
-	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
-	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
+	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
+	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
+	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
+	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
+	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
+	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
+	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
+	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $6, R15, outside170
+	TBZ $4, R15, outside170
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -2822,21 +3282,21 @@ outside170:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column171:
-	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
-	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
-	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
-	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
-	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
-	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
-	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
-	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
-	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
-	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
+	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
+	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
+	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
+	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
+	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
+	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
+	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
+	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
+	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
+	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $7, R15, outside172
+	TBZ $5, R15, outside172
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -2850,19 +3310,21 @@ outside172:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column173:
-	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
-	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
-	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
-	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
-	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
-	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
-	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
-	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
+	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
+	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
+	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
+	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
+	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
+	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
+	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
+	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
+	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $8, R15, outside174
+	TBZ $6, R15, outside174
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -2876,17 +3338,21 @@ outside174:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column175:
-	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
-	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
-	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
-	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
-	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
-	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
+	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
+	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
+	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
+	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
+	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
+	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
+	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
+	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
+	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $9, R15, outside176
+	TBZ $7, R15, outside176
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -2900,15 +3366,19 @@ outside176:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column177:
-	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
-	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
-	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
-	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
+	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
+	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
+	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
+	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
+	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
+	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
+	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $10, R15, outside178
+	TBZ $8, R15, outside178
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -2922,6 +3392,52 @@ outside178:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column179:
+	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
+	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
+	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
+	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
+	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
+	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	ADD R6, R23
+	TBZ $9, R15, outside180
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VLD1 (R23), V25.D[1]
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column181
+outside180:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column181:
+	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
+	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
+	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
+	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	ADD R6, R23
+	TBZ $10, R15, outside182
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VLD1 (R23), V25.D[1]
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column183
+outside182:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column183:
 	WORD $0x4e96974c // sdot v12.4s, v26.16b, v22.16b
 	WORD $0x4e97976d // sdot v13.4s, v27.16b, v23.16b
 	ADD R6, R20
@@ -2934,37 +3450,7 @@ column179:
 	FLDPQ.P 32(R14), (F18, F19)
 	FLDPQ.P 32(R14), (F20, F21)
 	FLDPQ.P 32(R14), (F22, F23)
-	TBZ $0, R15, outside180
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column181
-outside180:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column181:
-	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
-	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
-	ADD R6, R20
-	TBZ $1, R15, outside182
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column183
-outside182:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column183:
-	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
-	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
-	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
-	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
-	ADD R6, R20
-	TBZ $2, R15, outside184
+	TBZ $0, R15, outside184
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -2975,14 +3461,10 @@ outside184:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column185:
-	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
-	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
-	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
-	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
-	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
-	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
+	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $3, R15, outside186
+	TBZ $1, R15, outside186
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -2993,16 +3475,12 @@ outside186:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column187:
-	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
-	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
-	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
-	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
-	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
-	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
-	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
-	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
+	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
+	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
+	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $4, R15, outside188
+	TBZ $2, R15, outside188
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -3013,6 +3491,44 @@ outside188:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column189:
+	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
+	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
+	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
+	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
+	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
+	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	ADD R6, R20
+	TBZ $3, R15, outside190
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column191
+outside190:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column191:
+	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
+	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
+	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
+	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
+	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
+	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
+	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
+	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	ADD R6, R20
+	TBZ $4, R15, outside192
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column193
+outside192:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column193:
 	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
 	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
 	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
@@ -3024,17 +3540,17 @@ column189:
 	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
 	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $5, R15, outside190
+	TBZ $5, R15, outside194
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
 	VTBL V29.B16, [V24.B16], V27.B16
 	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column191
-outside190:
+	B column195
+outside194:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
-column191:
+column195:
 	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
 	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
 	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
@@ -3046,17 +3562,17 @@ column191:
 	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
 	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $6, R15, outside192
+	TBZ $6, R15, outside196
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
 	VTBL V29.B16, [V24.B16], V27.B16
 	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column193
-outside192:
+	B column197
+outside196:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
-column193:
+column197:
 	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
 	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
 	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
@@ -3068,45 +3584,7 @@ column193:
 	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
 	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $7, R15, outside194
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column195
-outside194:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column195:
-	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
-	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
-	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
-	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
-	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
-	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
-	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
-	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
-	ADD R6, R20
-	TBZ $8, R15, outside196
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column197
-outside196:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column197:
-	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
-	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
-	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
-	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
-	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
-	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
-	ADD R6, R20
-	TBZ $9, R15, outside198
+	TBZ $7, R15, outside198
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -3117,12 +3595,16 @@ outside198:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column199:
-	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
-	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
-	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
-	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
+	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
+	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
+	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
+	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
+	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
+	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
+	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $10, R15, outside200
+	TBZ $8, R15, outside200
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -3133,16 +3615,51 @@ outside200:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column201:
+	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
+	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
+	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
+	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
+	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
+	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	ADD R6, R20
+	TBZ $9, R15, outside202
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column203
+outside202:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column203:
+	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
+	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
+	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
+	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	ADD R6, R20
+	TBZ $10, R15, outside204
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column205
+outside204:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column205:
 	WORD $0x4e96974c // sdot v12.4s, v26.16b, v22.16b
 	WORD $0x4e97976d // sdot v13.4s, v27.16b, v23.16b
 	ADD R6, R20
-	FMOVS 196(R0), F19
-	VDUP V19.S[0], V19.S4
+	FMOVS 196(R0), F21
+	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
-	CMP $1, R25
-	BGT once203
 	MOVW (R13), R26
-	CBZW R26, right202
+	CMP $2, R25
+	BEQ once206
+	CBZW R26, twice208
+	BGT up207
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -3159,9 +3676,9 @@ column201:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-right202:
+twice208:
 	CMP $1, R25
-	BEQ every204
+	BEQ every210
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -3178,13 +3695,13 @@ right202:
 	WORD $0x4eaf554a // srshl v10.4s, v10.4s, v15.4s
 	WORD $0x6eaeb58c // sqrdmulh v12.4s, v12.4s, v14.4s
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -3201,15 +3718,15 @@ right202:
 	WORD $0x4eaf556b // srshl v11.4s, v11.4s, v15.4s
 	WORD $0x6eaeb5ad // sqrdmulh v13.4s, v13.4s, v14.4s
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled205
-every204:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled209
+every210:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -3240,13 +3757,13 @@ every204:
 	WORD $0x4e2f1d91 // and v17.16b, v12.16b, v15.16b
 	WORD $0x4f21162c // ssra v12.4s, v17.4s, #31
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -3277,15 +3794,15 @@ every204:
 	WORD $0x4e2f1db1 // and v17.16b, v13.16b, v15.16b
 	WORD $0x4f21162d // ssra v13.4s, v17.4s, #31
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled205
-once203:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled209
+once206:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -3325,13 +3842,13 @@ once203:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -3371,14 +3888,142 @@ once203:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-rescaled205:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled209
+up207:
+	FMOVQ 48(R13), F14
+	FMOVQ 112(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 80(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8011 // smlal v17.2d, v0.2s, v14.2s
+	WORD $0x4eae8012 // smlal2 v18.2d, v0.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a20 // uzp1 v0.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8051 // smlal v17.2d, v2.2s, v14.2s
+	WORD $0x4eae8052 // smlal2 v18.2d, v2.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a22 // uzp1 v2.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8091 // smlal v17.2d, v4.2s, v14.2s
+	WORD $0x4eae8092 // smlal2 v18.2d, v4.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a24 // uzp1 v4.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80d1 // smlal v17.2d, v6.2s, v14.2s
+	WORD $0x4eae80d2 // smlal2 v18.2d, v6.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a26 // uzp1 v6.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8111 // smlal v17.2d, v8.2s, v14.2s
+	WORD $0x4eae8112 // smlal2 v18.2d, v8.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a28 // uzp1 v8.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8151 // smlal v17.2d, v10.2s, v14.2s
+	WORD $0x4eae8152 // smlal2 v18.2d, v10.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2a // uzp1 v10.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8191 // smlal v17.2d, v12.2s, v14.2s
+	WORD $0x4eae8192 // smlal2 v18.2d, v12.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	FMOVQ 128(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 96(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8031 // smlal v17.2d, v1.2s, v14.2s
+	WORD $0x4eae8032 // smlal2 v18.2d, v1.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a21 // uzp1 v1.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8071 // smlal v17.2d, v3.2s, v14.2s
+	WORD $0x4eae8072 // smlal2 v18.2d, v3.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a23 // uzp1 v3.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80b1 // smlal v17.2d, v5.2s, v14.2s
+	WORD $0x4eae80b2 // smlal2 v18.2d, v5.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a25 // uzp1 v5.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80f1 // smlal v17.2d, v7.2s, v14.2s
+	WORD $0x4eae80f2 // smlal2 v18.2d, v7.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a27 // uzp1 v7.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8131 // smlal v17.2d, v9.2s, v14.2s
+	WORD $0x4eae8132 // smlal2 v18.2d, v9.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a29 // uzp1 v9.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8171 // smlal v17.2d, v11.2s, v14.2s
+	WORD $0x4eae8172 // smlal2 v18.2d, v11.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2b // uzp1 v11.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae81b1 // smlal v17.2d, v13.2s, v14.2s
+	WORD $0x4eae81b2 // smlal2 v18.2d, v13.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+rescaled209:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -3419,7 +4064,7 @@ rescaled205:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store206
+	CBZ R26, store211
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -3497,38 +4142,38 @@ rescaled205:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store206:
+store211:
 	ADD R12, R11, R19
-	TBZ $0, R8, out207
+	TBZ $0, R8, out212
 	FMOVD F0, (R19)
-out207:
-	ADD R7, R19
-	TBZ $1, R8, out208
-	FMOVD F2, (R19)
-out208:
-	ADD R7, R19
-	TBZ $2, R8, out209
-	FMOVD F4, (R19)
-out209:
-	ADD R7, R19
-	TBZ $3, R8, out210
-	FMOVD F6, (R19)
-out210:
-	ADD R7, R19
-	TBZ $4, R8, out211
-	FMOVD F8, (R19)
-out211:
-	ADD R7, R19
-	TBZ $5, R8, out212
-	FMOVD F10, (R19)
 out212:
 	ADD R7, R19
-	TBZ $6, R8, out213
-	FMOVD F12, (R19)
+	TBZ $1, R8, out213
+	FMOVD F2, (R19)
 out213:
 	ADD R7, R19
+	TBZ $2, R8, out214
+	FMOVD F4, (R19)
+out214:
+	ADD R7, R19
+	TBZ $3, R8, out215
+	FMOVD F6, (R19)
+out215:
+	ADD R7, R19
+	TBZ $4, R8, out216
+	FMOVD F8, (R19)
+out216:
+	ADD R7, R19
+	TBZ $5, R8, out217
+	FMOVD F10, (R19)
+out217:
+	ADD R7, R19
+	TBZ $6, R8, out218
+	FMOVD F12, (R19)
+out218:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept214
+	CBZ R26, kept219
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
 	VMOVI $128, V30.B16
@@ -3540,16 +4185,16 @@ out213:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-kept214:
+kept219:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next156
+	BEQ next160
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block155
-next156:
+	B block159
+next160:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	ADD R26, R2
@@ -3559,8 +4204,8 @@ next156:
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile154
-done157:
+	BNE tile158
+done161:
 	RET
 
 // func intDW5S1NEON(a *intDWArgs)
@@ -3579,10 +4224,10 @@ TEXT ·intDW5S1NEON(SB), NOSPLIT, $0-8
 	SUB $8, R10
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-tile215:
+tile220:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block216:
+block221:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -3601,30 +4246,30 @@ block216:
 	MOVD 120(R0), R26
 	ADD R26, R13, R14
 	ADD R12, R1, R22
-row219:
+row224:
 	FMOVQ.P 16(R14), F14
 	FMOVQ.P 16(R14), F15
 	FMOVQ.P 16(R14), F16
 	FMOVQ.P 16(R14), F17
 	FMOVQ.P 16(R14), F18
 	MOVD R22, R19
-	TBZ $0, R15, col220
+	TBZ $0, R15, col225
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e6e8340 // smlal v0.4s, v26.4h, v14.4h
 	WORD $0x4e6e8341 // smlal2 v1.4s, v26.8h, v14.8h
-col220:
+col225:
 	ADD R6, R19
-	TBZ $1, R15, col221
+	TBZ $1, R15, col226
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8360 // smlal v0.4s, v27.4h, v15.4h
 	WORD $0x4e6f8361 // smlal2 v1.4s, v27.8h, v15.8h
 	WORD $0x0e6e8362 // smlal v2.4s, v27.4h, v14.4h
 	WORD $0x4e6e8363 // smlal2 v3.4s, v27.8h, v14.8h
-col221:
+col226:
 	ADD R6, R19
-	TBZ $2, R15, col222
+	TBZ $2, R15, col227
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708340 // smlal v0.4s, v26.4h, v16.4h
@@ -3633,9 +4278,9 @@ col221:
 	WORD $0x4e6f8343 // smlal2 v3.4s, v26.8h, v15.8h
 	WORD $0x0e6e8344 // smlal v4.4s, v26.4h, v14.4h
 	WORD $0x4e6e8345 // smlal2 v5.4s, v26.8h, v14.8h
-col222:
+col227:
 	ADD R6, R19
-	TBZ $3, R15, col223
+	TBZ $3, R15, col228
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718360 // smlal v0.4s, v27.4h, v17.4h
@@ -3646,9 +4291,9 @@ col222:
 	WORD $0x4e6f8365 // smlal2 v5.4s, v27.8h, v15.8h
 	WORD $0x0e6e8366 // smlal v6.4s, v27.4h, v14.4h
 	WORD $0x4e6e8367 // smlal2 v7.4s, v27.8h, v14.8h
-col223:
+col228:
 	ADD R6, R19
-	TBZ $4, R15, col224
+	TBZ $4, R15, col229
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728340 // smlal v0.4s, v26.4h, v18.4h
@@ -3661,9 +4306,9 @@ col223:
 	WORD $0x4e6f8347 // smlal2 v7.4s, v26.8h, v15.8h
 	WORD $0x0e6e8348 // smlal v8.4s, v26.4h, v14.4h
 	WORD $0x4e6e8349 // smlal2 v9.4s, v26.8h, v14.8h
-col224:
+col229:
 	ADD R6, R19
-	TBZ $5, R15, col225
+	TBZ $5, R15, col230
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e728362 // smlal v2.4s, v27.4h, v18.4h
@@ -3676,9 +4321,9 @@ col224:
 	WORD $0x4e6f8369 // smlal2 v9.4s, v27.8h, v15.8h
 	WORD $0x0e6e836a // smlal v10.4s, v27.4h, v14.4h
 	WORD $0x4e6e836b // smlal2 v11.4s, v27.8h, v14.8h
-col225:
+col230:
 	ADD R6, R19
-	TBZ $6, R15, col226
+	TBZ $6, R15, col231
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728344 // smlal v4.4s, v26.4h, v18.4h
@@ -3691,9 +4336,9 @@ col225:
 	WORD $0x4e6f834b // smlal2 v11.4s, v26.8h, v15.8h
 	WORD $0x0e6e834c // smlal v12.4s, v26.4h, v14.4h
 	WORD $0x4e6e834d // smlal2 v13.4s, v26.8h, v14.8h
-col226:
+col231:
 	ADD R6, R19
-	TBZ $7, R15, col227
+	TBZ $7, R15, col232
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e728366 // smlal v6.4s, v27.4h, v18.4h
@@ -3704,9 +4349,9 @@ col226:
 	WORD $0x4e70836b // smlal2 v11.4s, v27.8h, v16.8h
 	WORD $0x0e6f836c // smlal v12.4s, v27.4h, v15.4h
 	WORD $0x4e6f836d // smlal2 v13.4s, v27.8h, v15.8h
-col227:
+col232:
 	ADD R6, R19
-	TBZ $8, R15, col228
+	TBZ $8, R15, col233
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728348 // smlal v8.4s, v26.4h, v18.4h
@@ -3715,34 +4360,35 @@ col227:
 	WORD $0x4e71834b // smlal2 v11.4s, v26.8h, v17.8h
 	WORD $0x0e70834c // smlal v12.4s, v26.4h, v16.4h
 	WORD $0x4e70834d // smlal2 v13.4s, v26.8h, v16.8h
-col228:
+col233:
 	ADD R6, R19
-	TBZ $9, R15, col229
+	TBZ $9, R15, col234
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e72836a // smlal v10.4s, v27.4h, v18.4h
 	WORD $0x4e72836b // smlal2 v11.4s, v27.8h, v18.8h
 	WORD $0x0e71836c // smlal v12.4s, v27.4h, v17.4h
 	WORD $0x4e71836d // smlal2 v13.4s, v27.8h, v17.8h
-col229:
+col234:
 	ADD R6, R19
-	TBZ $10, R15, col230
+	TBZ $10, R15, col235
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e72834c // smlal v12.4s, v26.4h, v18.4h
 	WORD $0x4e72834d // smlal2 v13.4s, v26.8h, v18.8h
-col230:
+col235:
 	ADD R6, R19
 	ADD R21, R22
 	SUBS $1, R20
-	BNE row219
-	FMOVS 196(R0), F19
-	VDUP V19.S[0], V19.S4
+	BNE row224
+	FMOVS 196(R0), F21
+	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
-	CMP $1, R25
-	BGT once232
 	MOVW (R13), R26
-	CBZW R26, right231
+	CMP $2, R25
+	BEQ once236
+	CBZW R26, twice238
+	BGT up237
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -3759,9 +4405,9 @@ col230:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-right231:
+twice238:
 	CMP $1, R25
-	BEQ every233
+	BEQ every240
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -3778,13 +4424,13 @@ right231:
 	WORD $0x4eaf554a // srshl v10.4s, v10.4s, v15.4s
 	WORD $0x6eaeb58c // sqrdmulh v12.4s, v12.4s, v14.4s
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -3801,15 +4447,15 @@ right231:
 	WORD $0x4eaf556b // srshl v11.4s, v11.4s, v15.4s
 	WORD $0x6eaeb5ad // sqrdmulh v13.4s, v13.4s, v14.4s
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled234
-every233:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled239
+every240:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -3840,13 +4486,13 @@ every233:
 	WORD $0x4e2f1d91 // and v17.16b, v12.16b, v15.16b
 	WORD $0x4f21162c // ssra v12.4s, v17.4s, #31
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -3877,15 +4523,15 @@ every233:
 	WORD $0x4e2f1db1 // and v17.16b, v13.16b, v15.16b
 	WORD $0x4f21162d // ssra v13.4s, v17.4s, #31
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled234
-once232:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled239
+once236:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -3925,13 +4571,13 @@ once232:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -3971,14 +4617,142 @@ once232:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-rescaled234:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled239
+up237:
+	FMOVQ 48(R13), F14
+	FMOVQ 112(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 80(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8011 // smlal v17.2d, v0.2s, v14.2s
+	WORD $0x4eae8012 // smlal2 v18.2d, v0.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a20 // uzp1 v0.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8051 // smlal v17.2d, v2.2s, v14.2s
+	WORD $0x4eae8052 // smlal2 v18.2d, v2.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a22 // uzp1 v2.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8091 // smlal v17.2d, v4.2s, v14.2s
+	WORD $0x4eae8092 // smlal2 v18.2d, v4.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a24 // uzp1 v4.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80d1 // smlal v17.2d, v6.2s, v14.2s
+	WORD $0x4eae80d2 // smlal2 v18.2d, v6.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a26 // uzp1 v6.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8111 // smlal v17.2d, v8.2s, v14.2s
+	WORD $0x4eae8112 // smlal2 v18.2d, v8.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a28 // uzp1 v8.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8151 // smlal v17.2d, v10.2s, v14.2s
+	WORD $0x4eae8152 // smlal2 v18.2d, v10.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2a // uzp1 v10.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8191 // smlal v17.2d, v12.2s, v14.2s
+	WORD $0x4eae8192 // smlal2 v18.2d, v12.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	FMOVQ 128(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 96(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8031 // smlal v17.2d, v1.2s, v14.2s
+	WORD $0x4eae8032 // smlal2 v18.2d, v1.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a21 // uzp1 v1.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8071 // smlal v17.2d, v3.2s, v14.2s
+	WORD $0x4eae8072 // smlal2 v18.2d, v3.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a23 // uzp1 v3.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80b1 // smlal v17.2d, v5.2s, v14.2s
+	WORD $0x4eae80b2 // smlal2 v18.2d, v5.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a25 // uzp1 v5.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80f1 // smlal v17.2d, v7.2s, v14.2s
+	WORD $0x4eae80f2 // smlal2 v18.2d, v7.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a27 // uzp1 v7.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8131 // smlal v17.2d, v9.2s, v14.2s
+	WORD $0x4eae8132 // smlal2 v18.2d, v9.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a29 // uzp1 v9.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8171 // smlal v17.2d, v11.2s, v14.2s
+	WORD $0x4eae8172 // smlal2 v18.2d, v11.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2b // uzp1 v11.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae81b1 // smlal v17.2d, v13.2s, v14.2s
+	WORD $0x4eae81b2 // smlal2 v18.2d, v13.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+rescaled239:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -4019,7 +4793,7 @@ rescaled234:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store235
+	CBZ R26, store241
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -4097,57 +4871,57 @@ rescaled234:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store235:
+store241:
 	ADD R12, R11, R19
-	TBZ $0, R8, out236
+	TBZ $0, R8, out242
 	FMOVD F0, (R19)
-out236:
-	ADD R7, R19
-	TBZ $1, R8, out237
-	FMOVD F2, (R19)
-out237:
-	ADD R7, R19
-	TBZ $2, R8, out238
-	FMOVD F4, (R19)
-out238:
-	ADD R7, R19
-	TBZ $3, R8, out239
-	FMOVD F6, (R19)
-out239:
-	ADD R7, R19
-	TBZ $4, R8, out240
-	FMOVD F8, (R19)
-out240:
-	ADD R7, R19
-	TBZ $5, R8, out241
-	FMOVD F10, (R19)
-out241:
-	ADD R7, R19
-	TBZ $6, R8, out242
-	FMOVD F12, (R19)
 out242:
 	ADD R7, R19
+	TBZ $1, R8, out243
+	FMOVD F2, (R19)
+out243:
+	ADD R7, R19
+	TBZ $2, R8, out244
+	FMOVD F4, (R19)
+out244:
+	ADD R7, R19
+	TBZ $3, R8, out245
+	FMOVD F6, (R19)
+out245:
+	ADD R7, R19
+	TBZ $4, R8, out246
+	FMOVD F8, (R19)
+out246:
+	ADD R7, R19
+	TBZ $5, R8, out247
+	FMOVD F10, (R19)
+out247:
+	ADD R7, R19
+	TBZ $6, R8, out248
+	FMOVD F12, (R19)
+out248:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept243
+	CBZ R26, kept249
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-kept243:
+kept249:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next217
+	BEQ next222
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block216
-next217:
+	B block221
+next222:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile215
-done218:
+	BNE tile220
+done223:
 	RET
 
 // func intDW5S2DotNEON(a *intDWArgs)
@@ -4157,34 +4931,34 @@ TEXT ·intDW5S2DotNEON(SB), NOSPLIT, $0-8
 	MOVD 80(R0), R24
 	MOVD 40(R0), R26
 	ADD R26, R25, R1
-	TBZ $0, R24, inside244
+	TBZ $0, R24, inside250
 	MOVD 8(R0), R23
 	ADD R26, R23, R1
-inside244:
+inside250:
 	MOVD 48(R0), R26
 	ADD R26, R25, R2
-	TBZ $1, R24, inside245
+	TBZ $1, R24, inside251
 	MOVD 8(R0), R23
 	ADD R26, R23, R2
-inside245:
+inside251:
 	MOVD 56(R0), R26
 	ADD R26, R25, R3
-	TBZ $2, R24, inside246
+	TBZ $2, R24, inside252
 	MOVD 8(R0), R23
 	ADD R26, R23, R3
-inside246:
+inside252:
 	MOVD 64(R0), R26
 	ADD R26, R25, R4
-	TBZ $3, R24, inside247
+	TBZ $3, R24, inside253
 	MOVD 8(R0), R23
 	ADD R26, R23, R4
-inside247:
+inside253:
 	MOVD 72(R0), R26
 	ADD R26, R25, R5
-	TBZ $4, R24, inside248
+	TBZ $4, R24, inside254
 	MOVD 8(R0), R23
 	ADD R26, R23, R5
-inside248:
+inside254:
 	MOVD 96(R0), R6
 	MOVD 104(R0), R7
 	MOVD 168(R0), R8
@@ -4204,10 +4978,10 @@ inside248:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-tile249:
+tile255:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block250:
+block256:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -4231,69 +5005,7 @@ block250:
 	FLDPQ.P 32(R14), (F18, F19)
 	FLDPQ.P 32(R14), (F20, F21)
 	FLDPQ.P 32(R14), (F22, F23)
-	TBZ $0, R15, outside253
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VLD1 (R23), V25.D[1]
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column254
-outside253:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column254:
-	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
-	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	ADD R6, R23
-	TBZ $1, R15, outside255
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VLD1 (R23), V25.D[1]
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column256
-outside255:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column256:
-	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
-	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	ADD R6, R23
-	TBZ $2, R15, outside257
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VLD1 (R23), V25.D[1]
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column258
-outside257:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column258:
-	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
-	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
-	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
-	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	ADD R6, R23
-	TBZ $3, R15, outside259
+	TBZ $0, R15, outside259
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4307,15 +5019,13 @@ outside259:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column260:
-	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
-	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
-	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
-	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
+	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
+	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $4, R15, outside261
+	TBZ $1, R15, outside261
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4329,17 +5039,13 @@ outside261:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column262:
-	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
-	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
-	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
-	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
-	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
-	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
+	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $5, R15, outside263
+	TBZ $2, R15, outside263
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4353,15 +5059,15 @@ outside263:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column264:
-	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
-	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
-	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
-	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
+	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
+	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
+	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
+	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $6, R15, outside265
+	TBZ $3, R15, outside265
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4375,17 +5081,15 @@ outside265:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column266:
-	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
-	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
-	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
-	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
-	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
-	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
+	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
+	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
+	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $7, R15, outside267
+	TBZ $4, R15, outside267
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4399,15 +5103,17 @@ outside267:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column268:
-	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
-	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
-	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
-	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
+	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
+	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
+	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
+	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
+	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
+	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $8, R15, outside269
+	TBZ $5, R15, outside269
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4421,17 +5127,15 @@ outside269:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column270:
-	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
-	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
-	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
-	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
-	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
-	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
+	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
+	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
+	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
+	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $9, R15, outside271
+	TBZ $6, R15, outside271
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4445,15 +5149,17 @@ outside271:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column272:
-	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
-	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
-	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
-	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
+	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
+	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
+	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
+	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
+	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
+	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $10, R15, outside273
+	TBZ $7, R15, outside273
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4467,17 +5173,15 @@ outside273:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column274:
-	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
-	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
-	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
-	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
-	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
-	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
+	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
+	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
+	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
+	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $11, R15, outside275
+	TBZ $8, R15, outside275
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4491,15 +5195,17 @@ outside275:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column276:
-	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
-	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
-	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
-	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
+	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
+	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
+	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
+	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
+	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
+	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $12, R15, outside277
+	TBZ $9, R15, outside277
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4513,17 +5219,15 @@ outside277:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column278:
-	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
-	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
-	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
-	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
-	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
-	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
+	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
+	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
+	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
+	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $13, R15, outside279
+	TBZ $10, R15, outside279
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4537,15 +5241,17 @@ outside279:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column280:
-	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
-	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
-	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
-	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
+	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
+	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
+	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
+	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
+	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $14, R15, outside281
+	TBZ $11, R15, outside281
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4559,15 +5265,15 @@ outside281:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column282:
-	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
-	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
-	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
-	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
+	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
+	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
+	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $15, R15, outside283
+	TBZ $12, R15, outside283
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4581,13 +5287,17 @@ outside283:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column284:
-	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
-	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
+	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
+	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
+	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
+	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
+	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $16, R15, outside285
+	TBZ $13, R15, outside285
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -4601,6 +5311,70 @@ outside285:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column286:
+	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
+	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
+	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
+	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	ADD R6, R23
+	TBZ $14, R15, outside287
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VLD1 (R23), V25.D[1]
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column288
+outside287:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column288:
+	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
+	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
+	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
+	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	ADD R6, R23
+	TBZ $15, R15, outside289
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VLD1 (R23), V25.D[1]
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column290
+outside289:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column290:
+	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
+	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	ADD R6, R23
+	TBZ $16, R15, outside291
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VLD1 (R23), V25.D[1]
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column292
+outside291:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column292:
 	WORD $0x4e96974c // sdot v12.4s, v26.16b, v22.16b
 	WORD $0x4e97976d // sdot v13.4s, v27.16b, v23.16b
 	ADD R6, R20
@@ -4613,51 +5387,7 @@ column286:
 	FLDPQ.P 32(R14), (F18, F19)
 	FLDPQ.P 32(R14), (F20, F21)
 	FLDPQ.P 32(R14), (F22, F23)
-	TBZ $0, R15, outside287
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column288
-outside287:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column288:
-	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
-	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
-	ADD R6, R20
-	TBZ $1, R15, outside289
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column290
-outside289:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column290:
-	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
-	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
-	ADD R6, R20
-	TBZ $2, R15, outside291
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column292
-outside291:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column292:
-	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
-	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
-	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
-	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
-	ADD R6, R20
-	TBZ $3, R15, outside293
+	TBZ $0, R15, outside293
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4668,12 +5398,10 @@ outside293:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column294:
-	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
-	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
-	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
-	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
+	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
+	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $4, R15, outside295
+	TBZ $1, R15, outside295
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4684,14 +5412,10 @@ outside295:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column296:
-	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
-	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
-	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
-	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
-	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
-	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
+	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $5, R15, outside297
+	TBZ $2, R15, outside297
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4702,12 +5426,12 @@ outside297:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column298:
-	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
-	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
-	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
-	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
+	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
+	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
+	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
+	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $6, R15, outside299
+	TBZ $3, R15, outside299
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4718,14 +5442,12 @@ outside299:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column300:
-	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
-	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
-	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
-	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
-	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
-	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
+	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
+	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
+	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $7, R15, outside301
+	TBZ $4, R15, outside301
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4736,12 +5458,14 @@ outside301:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column302:
-	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
-	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
-	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
-	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
+	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
+	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
+	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
+	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
+	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
+	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $8, R15, outside303
+	TBZ $5, R15, outside303
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4752,14 +5476,12 @@ outside303:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column304:
-	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
-	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
-	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
-	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
-	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
-	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
+	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
+	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
+	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
+	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $9, R15, outside305
+	TBZ $6, R15, outside305
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4770,12 +5492,14 @@ outside305:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column306:
-	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
-	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
-	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
-	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
+	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
+	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
+	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
+	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
+	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
+	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $10, R15, outside307
+	TBZ $7, R15, outside307
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4786,14 +5510,12 @@ outside307:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column308:
-	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
-	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
-	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
-	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
-	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
-	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
+	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
+	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
+	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
+	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $11, R15, outside309
+	TBZ $8, R15, outside309
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4804,12 +5526,14 @@ outside309:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column310:
-	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
-	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
-	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
-	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
+	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
+	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
+	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
+	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
+	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
+	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $12, R15, outside311
+	TBZ $9, R15, outside311
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4820,14 +5544,12 @@ outside311:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column312:
-	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
-	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
-	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
-	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
-	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
-	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
+	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
+	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
+	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
+	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $13, R15, outside313
+	TBZ $10, R15, outside313
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4838,12 +5560,14 @@ outside313:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column314:
-	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
-	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
-	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
-	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
+	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
+	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
+	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
+	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
+	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $14, R15, outside315
+	TBZ $11, R15, outside315
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4854,12 +5578,12 @@ outside315:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column316:
-	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
-	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
-	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
-	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
+	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
+	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
+	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $15, R15, outside317
+	TBZ $12, R15, outside317
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4870,10 +5594,14 @@ outside317:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column318:
-	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
-	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
+	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
+	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
+	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
+	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
+	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $16, R15, outside319
+	TBZ $13, R15, outside319
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -4884,16 +5612,63 @@ outside319:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column320:
+	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
+	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
+	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
+	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	ADD R6, R20
+	TBZ $14, R15, outside321
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column322
+outside321:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column322:
+	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
+	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
+	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
+	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	ADD R6, R20
+	TBZ $15, R15, outside323
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column324
+outside323:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column324:
+	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
+	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	ADD R6, R20
+	TBZ $16, R15, outside325
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column326
+outside325:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column326:
 	WORD $0x4e96974c // sdot v12.4s, v26.16b, v22.16b
 	WORD $0x4e97976d // sdot v13.4s, v27.16b, v23.16b
 	ADD R6, R20
-	FMOVS 196(R0), F19
-	VDUP V19.S[0], V19.S4
+	FMOVS 196(R0), F21
+	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
-	CMP $1, R25
-	BGT once322
 	MOVW (R13), R26
-	CBZW R26, right321
+	CMP $2, R25
+	BEQ once327
+	CBZW R26, twice329
+	BGT up328
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -4910,9 +5685,9 @@ column320:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-right321:
+twice329:
 	CMP $1, R25
-	BEQ every323
+	BEQ every331
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -4929,13 +5704,13 @@ right321:
 	WORD $0x4eaf554a // srshl v10.4s, v10.4s, v15.4s
 	WORD $0x6eaeb58c // sqrdmulh v12.4s, v12.4s, v14.4s
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -4952,15 +5727,15 @@ right321:
 	WORD $0x4eaf556b // srshl v11.4s, v11.4s, v15.4s
 	WORD $0x6eaeb5ad // sqrdmulh v13.4s, v13.4s, v14.4s
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled324
-every323:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled330
+every331:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -4991,13 +5766,13 @@ every323:
 	WORD $0x4e2f1d91 // and v17.16b, v12.16b, v15.16b
 	WORD $0x4f21162c // ssra v12.4s, v17.4s, #31
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -5028,15 +5803,15 @@ every323:
 	WORD $0x4e2f1db1 // and v17.16b, v13.16b, v15.16b
 	WORD $0x4f21162d // ssra v13.4s, v17.4s, #31
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled324
-once322:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled330
+once327:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -5076,13 +5851,13 @@ once322:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -5122,14 +5897,142 @@ once322:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-rescaled324:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled330
+up328:
+	FMOVQ 48(R13), F14
+	FMOVQ 112(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 80(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8011 // smlal v17.2d, v0.2s, v14.2s
+	WORD $0x4eae8012 // smlal2 v18.2d, v0.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a20 // uzp1 v0.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8051 // smlal v17.2d, v2.2s, v14.2s
+	WORD $0x4eae8052 // smlal2 v18.2d, v2.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a22 // uzp1 v2.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8091 // smlal v17.2d, v4.2s, v14.2s
+	WORD $0x4eae8092 // smlal2 v18.2d, v4.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a24 // uzp1 v4.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80d1 // smlal v17.2d, v6.2s, v14.2s
+	WORD $0x4eae80d2 // smlal2 v18.2d, v6.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a26 // uzp1 v6.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8111 // smlal v17.2d, v8.2s, v14.2s
+	WORD $0x4eae8112 // smlal2 v18.2d, v8.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a28 // uzp1 v8.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8151 // smlal v17.2d, v10.2s, v14.2s
+	WORD $0x4eae8152 // smlal2 v18.2d, v10.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2a // uzp1 v10.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8191 // smlal v17.2d, v12.2s, v14.2s
+	WORD $0x4eae8192 // smlal2 v18.2d, v12.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	FMOVQ 128(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 96(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8031 // smlal v17.2d, v1.2s, v14.2s
+	WORD $0x4eae8032 // smlal2 v18.2d, v1.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a21 // uzp1 v1.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8071 // smlal v17.2d, v3.2s, v14.2s
+	WORD $0x4eae8072 // smlal2 v18.2d, v3.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a23 // uzp1 v3.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80b1 // smlal v17.2d, v5.2s, v14.2s
+	WORD $0x4eae80b2 // smlal2 v18.2d, v5.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a25 // uzp1 v5.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80f1 // smlal v17.2d, v7.2s, v14.2s
+	WORD $0x4eae80f2 // smlal2 v18.2d, v7.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a27 // uzp1 v7.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8131 // smlal v17.2d, v9.2s, v14.2s
+	WORD $0x4eae8132 // smlal2 v18.2d, v9.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a29 // uzp1 v9.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8171 // smlal v17.2d, v11.2s, v14.2s
+	WORD $0x4eae8172 // smlal2 v18.2d, v11.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2b // uzp1 v11.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae81b1 // smlal v17.2d, v13.2s, v14.2s
+	WORD $0x4eae81b2 // smlal2 v18.2d, v13.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+rescaled330:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -5170,7 +6073,7 @@ rescaled324:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store325
+	CBZ R26, store332
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -5248,38 +6151,38 @@ rescaled324:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store325:
+store332:
 	ADD R12, R11, R19
-	TBZ $0, R8, out326
+	TBZ $0, R8, out333
 	FMOVD F0, (R19)
-out326:
+out333:
 	ADD R7, R19
-	TBZ $1, R8, out327
+	TBZ $1, R8, out334
 	FMOVD F2, (R19)
-out327:
+out334:
 	ADD R7, R19
-	TBZ $2, R8, out328
+	TBZ $2, R8, out335
 	FMOVD F4, (R19)
-out328:
+out335:
 	ADD R7, R19
-	TBZ $3, R8, out329
+	TBZ $3, R8, out336
 	FMOVD F6, (R19)
-out329:
+out336:
 	ADD R7, R19
-	TBZ $4, R8, out330
+	TBZ $4, R8, out337
 	FMOVD F8, (R19)
-out330:
+out337:
 	ADD R7, R19
-	TBZ $5, R8, out331
+	TBZ $5, R8, out338
 	FMOVD F10, (R19)
-out331:
+out338:
 	ADD R7, R19
-	TBZ $6, R8, out332
+	TBZ $6, R8, out339
 	FMOVD F12, (R19)
-out332:
+out339:
 	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept333
+	CBZ R26, kept340
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
 	VMOVI $128, V30.B16
@@ -5291,16 +6194,16 @@ out332:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-kept333:
+kept340:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next251
+	BEQ next257
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block250
-next251:
+	B block256
+next257:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	ADD R26, R2
@@ -5310,8 +6213,8 @@ next251:
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile249
-done252:
+	BNE tile255
+done258:
 	RET
 
 // func intDW5S2NEON(a *intDWArgs)
@@ -5330,10 +6233,10 @@ TEXT ·intDW5S2NEON(SB), NOSPLIT, $0-8
 	SUB $8, R10
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-tile334:
+tile341:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block335:
+block342:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -5352,46 +6255,46 @@ block335:
 	MOVD 120(R0), R26
 	ADD R26, R13, R14
 	ADD R12, R1, R22
-row338:
+row345:
 	FMOVQ.P 16(R14), F14
 	FMOVQ.P 16(R14), F15
 	FMOVQ.P 16(R14), F16
 	FMOVQ.P 16(R14), F17
 	FMOVQ.P 16(R14), F18
 	MOVD R22, R19
-	TBZ $0, R15, col339
+	TBZ $0, R15, col346
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e6e8340 // smlal v0.4s, v26.4h, v14.4h
 	WORD $0x4e6e8341 // smlal2 v1.4s, v26.8h, v14.8h
-col339:
+col346:
 	ADD R6, R19
-	TBZ $1, R15, col340
+	TBZ $1, R15, col347
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8360 // smlal v0.4s, v27.4h, v15.4h
 	WORD $0x4e6f8361 // smlal2 v1.4s, v27.8h, v15.8h
-col340:
+col347:
 	ADD R6, R19
-	TBZ $2, R15, col341
+	TBZ $2, R15, col348
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708340 // smlal v0.4s, v26.4h, v16.4h
 	WORD $0x4e708341 // smlal2 v1.4s, v26.8h, v16.8h
 	WORD $0x0e6e8342 // smlal v2.4s, v26.4h, v14.4h
 	WORD $0x4e6e8343 // smlal2 v3.4s, v26.8h, v14.8h
-col341:
+col348:
 	ADD R6, R19
-	TBZ $3, R15, col342
+	TBZ $3, R15, col349
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718360 // smlal v0.4s, v27.4h, v17.4h
 	WORD $0x4e718361 // smlal2 v1.4s, v27.8h, v17.8h
 	WORD $0x0e6f8362 // smlal v2.4s, v27.4h, v15.4h
 	WORD $0x4e6f8363 // smlal2 v3.4s, v27.8h, v15.8h
-col342:
+col349:
 	ADD R6, R19
-	TBZ $4, R15, col343
+	TBZ $4, R15, col350
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728340 // smlal v0.4s, v26.4h, v18.4h
@@ -5400,18 +6303,18 @@ col342:
 	WORD $0x4e708343 // smlal2 v3.4s, v26.8h, v16.8h
 	WORD $0x0e6e8344 // smlal v4.4s, v26.4h, v14.4h
 	WORD $0x4e6e8345 // smlal2 v5.4s, v26.8h, v14.8h
-col343:
+col350:
 	ADD R6, R19
-	TBZ $5, R15, col344
+	TBZ $5, R15, col351
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718362 // smlal v2.4s, v27.4h, v17.4h
 	WORD $0x4e718363 // smlal2 v3.4s, v27.8h, v17.8h
 	WORD $0x0e6f8364 // smlal v4.4s, v27.4h, v15.4h
 	WORD $0x4e6f8365 // smlal2 v5.4s, v27.8h, v15.8h
-col344:
+col351:
 	ADD R6, R19
-	TBZ $6, R15, col345
+	TBZ $6, R15, col352
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728342 // smlal v2.4s, v26.4h, v18.4h
@@ -5420,18 +6323,18 @@ col344:
 	WORD $0x4e708345 // smlal2 v5.4s, v26.8h, v16.8h
 	WORD $0x0e6e8346 // smlal v6.4s, v26.4h, v14.4h
 	WORD $0x4e6e8347 // smlal2 v7.4s, v26.8h, v14.8h
-col345:
+col352:
 	ADD R6, R19
-	TBZ $7, R15, col346
+	TBZ $7, R15, col353
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718364 // smlal v4.4s, v27.4h, v17.4h
 	WORD $0x4e718365 // smlal2 v5.4s, v27.8h, v17.8h
 	WORD $0x0e6f8366 // smlal v6.4s, v27.4h, v15.4h
 	WORD $0x4e6f8367 // smlal2 v7.4s, v27.8h, v15.8h
-col346:
+col353:
 	ADD R6, R19
-	TBZ $8, R15, col347
+	TBZ $8, R15, col354
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728344 // smlal v4.4s, v26.4h, v18.4h
@@ -5440,18 +6343,18 @@ col346:
 	WORD $0x4e708347 // smlal2 v7.4s, v26.8h, v16.8h
 	WORD $0x0e6e8348 // smlal v8.4s, v26.4h, v14.4h
 	WORD $0x4e6e8349 // smlal2 v9.4s, v26.8h, v14.8h
-col347:
+col354:
 	ADD R6, R19
-	TBZ $9, R15, col348
+	TBZ $9, R15, col355
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718366 // smlal v6.4s, v27.4h, v17.4h
 	WORD $0x4e718367 // smlal2 v7.4s, v27.8h, v17.8h
 	WORD $0x0e6f8368 // smlal v8.4s, v27.4h, v15.4h
 	WORD $0x4e6f8369 // smlal2 v9.4s, v27.8h, v15.8h
-col348:
+col355:
 	ADD R6, R19
-	TBZ $10, R15, col349
+	TBZ $10, R15, col356
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728346 // smlal v6.4s, v26.4h, v18.4h
@@ -5460,18 +6363,18 @@ col348:
 	WORD $0x4e708349 // smlal2 v9.4s, v26.8h, v16.8h
 	WORD $0x0e6e834a // smlal v10.4s, v26.4h, v14.4h
 	WORD $0x4e6e834b // smlal2 v11.4s, v26.8h, v14.8h
-col349:
+col356:
 	ADD R6, R19
-	TBZ $11, R15, col350
+	TBZ $11, R15, col357
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718368 // smlal v8.4s, v27.4h, v17.4h
 	WORD $0x4e718369 // smlal2 v9.4s, v27.8h, v17.8h
 	WORD $0x0e6f836a // smlal v10.4s, v27.4h, v15.4h
 	WORD $0x4e6f836b // smlal2 v11.4s, v27.8h, v15.8h
-col350:
+col357:
 	ADD R6, R19
-	TBZ $12, R15, col351
+	TBZ $12, R15, col358
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728348 // smlal v8.4s, v26.4h, v18.4h
@@ -5480,50 +6383,51 @@ col350:
 	WORD $0x4e70834b // smlal2 v11.4s, v26.8h, v16.8h
 	WORD $0x0e6e834c // smlal v12.4s, v26.4h, v14.4h
 	WORD $0x4e6e834d // smlal2 v13.4s, v26.8h, v14.8h
-col351:
+col358:
 	ADD R6, R19
-	TBZ $13, R15, col352
+	TBZ $13, R15, col359
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e71836a // smlal v10.4s, v27.4h, v17.4h
 	WORD $0x4e71836b // smlal2 v11.4s, v27.8h, v17.8h
 	WORD $0x0e6f836c // smlal v12.4s, v27.4h, v15.4h
 	WORD $0x4e6f836d // smlal2 v13.4s, v27.8h, v15.8h
-col352:
+col359:
 	ADD R6, R19
-	TBZ $14, R15, col353
+	TBZ $14, R15, col360
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e72834a // smlal v10.4s, v26.4h, v18.4h
 	WORD $0x4e72834b // smlal2 v11.4s, v26.8h, v18.8h
 	WORD $0x0e70834c // smlal v12.4s, v26.4h, v16.4h
 	WORD $0x4e70834d // smlal2 v13.4s, v26.8h, v16.8h
-col353:
+col360:
 	ADD R6, R19
-	TBZ $15, R15, col354
+	TBZ $15, R15, col361
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e71836c // smlal v12.4s, v27.4h, v17.4h
 	WORD $0x4e71836d // smlal2 v13.4s, v27.8h, v17.8h
-col354:
+col361:
 	ADD R6, R19
-	TBZ $16, R15, col355
+	TBZ $16, R15, col362
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e72834c // smlal v12.4s, v26.4h, v18.4h
 	WORD $0x4e72834d // smlal2 v13.4s, v26.8h, v18.8h
-col355:
+col362:
 	ADD R6, R19
 	ADD R21, R22
 	SUBS $1, R20
-	BNE row338
-	FMOVS 196(R0), F19
-	VDUP V19.S[0], V19.S4
+	BNE row345
+	FMOVS 196(R0), F21
+	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
-	CMP $1, R25
-	BGT once357
 	MOVW (R13), R26
-	CBZW R26, right356
+	CMP $2, R25
+	BEQ once363
+	CBZW R26, twice365
+	BGT up364
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -5540,9 +6444,9 @@ col355:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-right356:
+twice365:
 	CMP $1, R25
-	BEQ every358
+	BEQ every367
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -5559,13 +6463,13 @@ right356:
 	WORD $0x4eaf554a // srshl v10.4s, v10.4s, v15.4s
 	WORD $0x6eaeb58c // sqrdmulh v12.4s, v12.4s, v14.4s
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -5582,15 +6486,15 @@ right356:
 	WORD $0x4eaf556b // srshl v11.4s, v11.4s, v15.4s
 	WORD $0x6eaeb5ad // sqrdmulh v13.4s, v13.4s, v14.4s
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled359
-every358:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled366
+every367:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -5621,13 +6525,13 @@ every358:
 	WORD $0x4e2f1d91 // and v17.16b, v12.16b, v15.16b
 	WORD $0x4f21162c // ssra v12.4s, v17.4s, #31
 	WORD $0x4eaf558c // srshl v12.4s, v12.4s, v15.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x6eaeb421 // sqrdmulh v1.4s, v1.4s, v14.4s
@@ -5658,15 +6562,15 @@ every358:
 	WORD $0x4e2f1db1 // and v17.16b, v13.16b, v15.16b
 	WORD $0x4f21162d // ssra v13.4s, v17.4s, #31
 	WORD $0x4eaf55ad // srshl v13.4s, v13.4s, v15.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-	B rescaled359
-once357:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled366
+once363:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -5706,13 +6610,13 @@ once357:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
-	WORD $0x4eb38400 // add v0.4s, v0.4s, v19.4s
-	WORD $0x4eb38442 // add v2.4s, v2.4s, v19.4s
-	WORD $0x4eb38484 // add v4.4s, v4.4s, v19.4s
-	WORD $0x4eb384c6 // add v6.4s, v6.4s, v19.4s
-	WORD $0x4eb38508 // add v8.4s, v8.4s, v19.4s
-	WORD $0x4eb3854a // add v10.4s, v10.4s, v19.4s
-	WORD $0x4eb3858c // add v12.4s, v12.4s, v19.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
 	FMOVQ 64(R13), F14
 	FMOVQ 128(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -5752,14 +6656,142 @@ once357:
 	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
 	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
 	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
-	WORD $0x4eb38421 // add v1.4s, v1.4s, v19.4s
-	WORD $0x4eb38463 // add v3.4s, v3.4s, v19.4s
-	WORD $0x4eb384a5 // add v5.4s, v5.4s, v19.4s
-	WORD $0x4eb384e7 // add v7.4s, v7.4s, v19.4s
-	WORD $0x4eb38529 // add v9.4s, v9.4s, v19.4s
-	WORD $0x4eb3856b // add v11.4s, v11.4s, v19.4s
-	WORD $0x4eb385ad // add v13.4s, v13.4s, v19.4s
-rescaled359:
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled366
+up364:
+	FMOVQ 48(R13), F14
+	FMOVQ 112(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 80(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8011 // smlal v17.2d, v0.2s, v14.2s
+	WORD $0x4eae8012 // smlal2 v18.2d, v0.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a20 // uzp1 v0.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8051 // smlal v17.2d, v2.2s, v14.2s
+	WORD $0x4eae8052 // smlal2 v18.2d, v2.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a22 // uzp1 v2.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8091 // smlal v17.2d, v4.2s, v14.2s
+	WORD $0x4eae8092 // smlal2 v18.2d, v4.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a24 // uzp1 v4.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80d1 // smlal v17.2d, v6.2s, v14.2s
+	WORD $0x4eae80d2 // smlal2 v18.2d, v6.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a26 // uzp1 v6.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8111 // smlal v17.2d, v8.2s, v14.2s
+	WORD $0x4eae8112 // smlal2 v18.2d, v8.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a28 // uzp1 v8.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8151 // smlal v17.2d, v10.2s, v14.2s
+	WORD $0x4eae8152 // smlal2 v18.2d, v10.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2a // uzp1 v10.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8191 // smlal v17.2d, v12.2s, v14.2s
+	WORD $0x4eae8192 // smlal2 v18.2d, v12.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2c // uzp1 v12.4s, v17.4s, v18.4s
+	WORD $0x4eb58400 // add v0.4s, v0.4s, v21.4s
+	WORD $0x4eb58442 // add v2.4s, v2.4s, v21.4s
+	WORD $0x4eb58484 // add v4.4s, v4.4s, v21.4s
+	WORD $0x4eb584c6 // add v6.4s, v6.4s, v21.4s
+	WORD $0x4eb58508 // add v8.4s, v8.4s, v21.4s
+	WORD $0x4eb5854a // add v10.4s, v10.4s, v21.4s
+	WORD $0x4eb5858c // add v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	FMOVQ 128(R13), F15
+	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
+	WORD $0x0f20a5ef // sshll v15.2d, v15.2s, #0
+	FMOVQ 96(R13), F19
+	WORD $0x4f20a674 // sshll2 v20.2d, v19.4s, #0
+	WORD $0x0f20a673 // sshll v19.2d, v19.2s, #0
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8031 // smlal v17.2d, v1.2s, v14.2s
+	WORD $0x4eae8032 // smlal2 v18.2d, v1.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a21 // uzp1 v1.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8071 // smlal v17.2d, v3.2s, v14.2s
+	WORD $0x4eae8072 // smlal2 v18.2d, v3.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a23 // uzp1 v3.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80b1 // smlal v17.2d, v5.2s, v14.2s
+	WORD $0x4eae80b2 // smlal2 v18.2d, v5.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a25 // uzp1 v5.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae80f1 // smlal v17.2d, v7.2s, v14.2s
+	WORD $0x4eae80f2 // smlal2 v18.2d, v7.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a27 // uzp1 v7.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8131 // smlal v17.2d, v9.2s, v14.2s
+	WORD $0x4eae8132 // smlal2 v18.2d, v9.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a29 // uzp1 v9.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae8171 // smlal v17.2d, v11.2s, v14.2s
+	WORD $0x4eae8172 // smlal2 v18.2d, v11.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2b // uzp1 v11.4s, v17.4s, v18.4s
+	VMOV V19.B16, V17.B16
+	VMOV V20.B16, V18.B16
+	WORD $0x0eae81b1 // smlal v17.2d, v13.2s, v14.2s
+	WORD $0x4eae81b2 // smlal2 v18.2d, v13.4s, v14.4s
+	WORD $0x4eef5631 // srshl v17.2d, v17.2d, v15.2d
+	WORD $0x4ef05652 // srshl v18.2d, v18.2d, v16.2d
+	WORD $0x4e921a2d // uzp1 v13.4s, v17.4s, v18.4s
+	WORD $0x4eb58421 // add v1.4s, v1.4s, v21.4s
+	WORD $0x4eb58463 // add v3.4s, v3.4s, v21.4s
+	WORD $0x4eb584a5 // add v5.4s, v5.4s, v21.4s
+	WORD $0x4eb584e7 // add v7.4s, v7.4s, v21.4s
+	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
+	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
+	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+rescaled366:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -5800,7 +6832,7 @@ rescaled359:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store360
+	CBZ R26, store368
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -5878,55 +6910,55 @@ rescaled359:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store360:
+store368:
 	ADD R12, R11, R19
-	TBZ $0, R8, out361
+	TBZ $0, R8, out369
 	FMOVD F0, (R19)
-out361:
+out369:
 	ADD R7, R19
-	TBZ $1, R8, out362
+	TBZ $1, R8, out370
 	FMOVD F2, (R19)
-out362:
+out370:
 	ADD R7, R19
-	TBZ $2, R8, out363
+	TBZ $2, R8, out371
 	FMOVD F4, (R19)
-out363:
+out371:
 	ADD R7, R19
-	TBZ $3, R8, out364
+	TBZ $3, R8, out372
 	FMOVD F6, (R19)
-out364:
+out372:
 	ADD R7, R19
-	TBZ $4, R8, out365
+	TBZ $4, R8, out373
 	FMOVD F8, (R19)
-out365:
+out373:
 	ADD R7, R19
-	TBZ $5, R8, out366
+	TBZ $5, R8, out374
 	FMOVD F10, (R19)
-out366:
+out374:
 	ADD R7, R19
-	TBZ $6, R8, out367
+	TBZ $6, R8, out375
 	FMOVD F12, (R19)
-out367:
+out375:
 	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept368
+	CBZ R26, kept376
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-kept368:
+kept376:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next336
+	BEQ next343
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block335
-next336:
+	B block342
+next343:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile334
-done337:
+	BNE tile341
+done344:
 	RET

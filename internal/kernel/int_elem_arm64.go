@@ -69,6 +69,14 @@ func vecDequantizeKernels() []Kernel[Dequantize] {
 		})}
 }
 
+// intTwiceOnce is the way to rescale.
+func intTwiceOnce(single bool) int {
+	if single {
+		return roundOnce
+	}
+	return roundTwiceEvery
+}
+
 // intShift is a shift as the elementwise routines take it; ok is false for one
 // to the left, which they leave out.
 func intShift(shift int32, single bool) (code uint32, ok bool) {
@@ -83,32 +91,28 @@ const intMeanChannels = 64
 
 func vecQMeanKernels() []Kernel[QMean] {
 	return []Kernel[QMean]{intKernel("meanU8NEON",
-		func(a *QMean) bool {
-			_, ok := intShift(a.Shift, a.Single)
-			return ok && a.C >= 8 && a.H*a.W > 0
-		},
-		func(a *QMean) int { return a.N * ceilDiv(a.C, intMeanChannels) },
-		func(a *QMean, task int) {
-			per := ceilDiv(a.C, intMeanChannels)
-			n, lo := task/per, task%per*intMeanChannels
-			hi := min(lo+intMeanChannels, a.C)
-			x, y := a.X[n*a.H*a.W*a.C:], a.Y[n*a.C:]
-			args := intElemArgs{x: &x[lo], y: &y[lo], n: (hi - lo) / 8, rows: a.H * a.W, xStride: a.C,
-				way: intWay(a.Single, 1, 0), first: uint32(-int32(a.H*a.W) * int32(a.XZero)),
-				yZero: uint32(a.YZero), lo: uint32(a.Lo), hi: uint32(a.Hi), yMult: uint32(a.Mult)}
-			args.yShift, _ = intShift(a.Shift, a.Single)
-			if args.n > 0 {
-				intMeanNEON(&args)
-			}
-			for c := lo + args.n*8; c < hi; c++ {
-				sum := int32(args.first)
-				for p := range a.H * a.W {
-					sum += int32(x[p*a.C+c])
-				}
-				v := int32(a.YZero) + ref.Rescale(sum, a.Mult, a.Shift, a.Single)
-				y[c] = uint8(min(max(v, int32(a.Lo)), int32(a.Hi)))
-			}
-		})}
+		func(a *QMean) bool { return a.C > 0 && a.H*a.W > 0 },
+		func(a *QMean) int { return a.N * ceilDiv(a.C, intMeanChannels) }, runIntMean)}
+}
+
+func runIntMean(a *QMean, task int) {
+	per := ceilDiv(a.C, intMeanChannels)
+	n, part := task/per, task%per
+	lo, hi := chunk(part, intMeanChannels, a.C)
+	x, y := a.X[n*a.H*a.W*a.C:], a.Y[n*a.C:]
+	var sums [intMeanChannels]int32
+	args := intElemArgs{x: &x[lo], sums: &sums[0], n: (hi - lo) / 8, rows: a.H * a.W, xStride: a.C}
+	if args.n > 0 {
+		intSumNEON(&args)
+	}
+	for c := lo + args.n*8; c < hi; c++ {
+		for p := range a.H * a.W {
+			sums[c-lo] += int32(x[p*a.C+c])
+		}
+	}
+	for c := lo; c < hi; c++ {
+		y[c] = a.Mean(sums[c-lo])
+	}
 }
 
 func vecQBinaryKernels() []Kernel[QBinary] {
@@ -162,7 +166,7 @@ func runIntBinary(a *QBinary, task int) {
 		y = (outer*p.size[2] + r0) * p.inner
 	}
 	args := intElemArgs{n: n / 8, rows: rows, xStride: p.strideA[2], bStride: p.strideB[2], yStride: p.inner,
-		way: intWay(a.Single, 1, 0), xZero: uint32(a.AZero), bZero: uint32(a.BZero), yZero: uint32(a.YZero),
+		way: intTwiceOnce(a.Single), xZero: uint32(a.AZero), bZero: uint32(a.BZero), yZero: uint32(a.YZero),
 		lo: uint32(a.Lo), hi: uint32(a.Hi), xMult: uint32(a.AMult), bMult: uint32(a.BMult), yMult: uint32(a.Mult)}
 	args.xShift, _ = intShift(a.AShift, a.Single)
 	args.bShift, _ = intShift(a.BShift, a.Single)

@@ -10,8 +10,8 @@ TEXT ·intTableNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R1
 	MOVD 16(R0), R3
-	MOVD 40(R0), R4
-	MOVD 32(R0), R5
+	MOVD 48(R0), R4
+	MOVD 40(R0), R5
 	FLDPQ 0(R5), (F16, F17)
 	FLDPQ 32(R5), (F18, F19)
 	FLDPQ 64(R5), (F20, F21)
@@ -91,35 +91,35 @@ TEXT ·intAddNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R1
 	MOVD 8(R0), R2
 	MOVD 16(R0), R3
-	MOVD 40(R0), R4
-	MOVD 48(R0), R5
-	MOVD 56(R0), R6
-	MOVD 64(R0), R7
-	MOVD 72(R0), R8
-	MOVD 80(R0), R9
-	MOVWU 96(R0), R26
+	MOVD 48(R0), R4
+	MOVD 56(R0), R5
+	MOVD 64(R0), R6
+	MOVD 72(R0), R7
+	MOVD 80(R0), R8
+	MOVD 88(R0), R9
+	MOVWU 104(R0), R26
 	VDUP R26, V25.B16
-	MOVWU 100(R0), R26
+	MOVWU 108(R0), R26
 	VDUP R26, V26.B16
 	CMP $2, R9
 	BEQ once5
-	FMOVS 116(R0), F16
+	FMOVS 124(R0), F16
 	VDUP V16.S[0], V16.S4
-	FMOVS 120(R0), F17
+	FMOVS 128(R0), F17
 	VDUP V17.S[0], V17.S4
-	FMOVS 124(R0), F19
+	FMOVS 132(R0), F19
 	VDUP V19.S[0], V19.S4
-	FMOVS 128(R0), F20
+	FMOVS 136(R0), F20
 	VDUP V20.S[0], V20.S4
-	FMOVS 132(R0), F22
+	FMOVS 140(R0), F22
 	VDUP V22.S[0], V22.S4
-	FMOVS 136(R0), F23
+	FMOVS 144(R0), F23
 	VDUP V23.S[0], V23.S4
-	FMOVS 104(R0), F27
+	FMOVS 112(R0), F27
 	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
+	MOVWU 116(R0), R26
 	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
+	MOVWU 120(R0), R26
 	VDUP R26, V29.B16
 row6:
 	MOVD R1, R11
@@ -267,29 +267,29 @@ end9:
 	BNE row6
 	RET
 once5:
-	FMOVS 116(R0), F16
+	FMOVS 124(R0), F16
 	VDUP V16.S[0], V16.S4
-	FMOVS 120(R0), F17
+	FMOVS 128(R0), F17
 	VDUP V17.S[0], V17.S4
 	WORD $0x0f20a631 // sshll v17.2d, v17.2s, #0
 	VMOV V17.B16, V18.B16
-	FMOVS 124(R0), F19
+	FMOVS 132(R0), F19
 	VDUP V19.S[0], V19.S4
-	FMOVS 128(R0), F20
+	FMOVS 136(R0), F20
 	VDUP V20.S[0], V20.S4
 	WORD $0x0f20a694 // sshll v20.2d, v20.2s, #0
 	VMOV V20.B16, V21.B16
-	FMOVS 132(R0), F22
+	FMOVS 140(R0), F22
 	VDUP V22.S[0], V22.S4
-	FMOVS 136(R0), F23
+	FMOVS 144(R0), F23
 	VDUP V23.S[0], V23.S4
 	WORD $0x0f20a6f7 // sshll v23.2d, v23.2s, #0
 	VMOV V23.B16, V24.B16
-	FMOVS 104(R0), F27
+	FMOVS 112(R0), F27
 	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
+	MOVWU 116(R0), R26
 	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
+	MOVWU 120(R0), R26
 	VDUP R26, V29.B16
 row10:
 	MOVD R1, R11
@@ -461,35 +461,35 @@ TEXT ·intSubNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R1
 	MOVD 8(R0), R2
 	MOVD 16(R0), R3
-	MOVD 40(R0), R4
-	MOVD 48(R0), R5
-	MOVD 56(R0), R6
-	MOVD 64(R0), R7
-	MOVD 72(R0), R8
-	MOVD 80(R0), R9
-	MOVWU 96(R0), R26
+	MOVD 48(R0), R4
+	MOVD 56(R0), R5
+	MOVD 64(R0), R6
+	MOVD 72(R0), R7
+	MOVD 80(R0), R8
+	MOVD 88(R0), R9
+	MOVWU 104(R0), R26
 	VDUP R26, V25.B16
-	MOVWU 100(R0), R26
+	MOVWU 108(R0), R26
 	VDUP R26, V26.B16
 	CMP $2, R9
 	BEQ once14
-	FMOVS 116(R0), F16
+	FMOVS 124(R0), F16
 	VDUP V16.S[0], V16.S4
-	FMOVS 120(R0), F17
+	FMOVS 128(R0), F17
 	VDUP V17.S[0], V17.S4
-	FMOVS 124(R0), F19
+	FMOVS 132(R0), F19
 	VDUP V19.S[0], V19.S4
-	FMOVS 128(R0), F20
+	FMOVS 136(R0), F20
 	VDUP V20.S[0], V20.S4
-	FMOVS 132(R0), F22
+	FMOVS 140(R0), F22
 	VDUP V22.S[0], V22.S4
-	FMOVS 136(R0), F23
+	FMOVS 144(R0), F23
 	VDUP V23.S[0], V23.S4
-	FMOVS 104(R0), F27
+	FMOVS 112(R0), F27
 	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
+	MOVWU 116(R0), R26
 	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
+	MOVWU 120(R0), R26
 	VDUP R26, V29.B16
 row15:
 	MOVD R1, R11
@@ -637,29 +637,29 @@ end18:
 	BNE row15
 	RET
 once14:
-	FMOVS 116(R0), F16
+	FMOVS 124(R0), F16
 	VDUP V16.S[0], V16.S4
-	FMOVS 120(R0), F17
+	FMOVS 128(R0), F17
 	VDUP V17.S[0], V17.S4
 	WORD $0x0f20a631 // sshll v17.2d, v17.2s, #0
 	VMOV V17.B16, V18.B16
-	FMOVS 124(R0), F19
+	FMOVS 132(R0), F19
 	VDUP V19.S[0], V19.S4
-	FMOVS 128(R0), F20
+	FMOVS 136(R0), F20
 	VDUP V20.S[0], V20.S4
 	WORD $0x0f20a694 // sshll v20.2d, v20.2s, #0
 	VMOV V20.B16, V21.B16
-	FMOVS 132(R0), F22
+	FMOVS 140(R0), F22
 	VDUP V22.S[0], V22.S4
-	FMOVS 136(R0), F23
+	FMOVS 144(R0), F23
 	VDUP V23.S[0], V23.S4
 	WORD $0x0f20a6f7 // sshll v23.2d, v23.2s, #0
 	VMOV V23.B16, V24.B16
-	FMOVS 104(R0), F27
+	FMOVS 112(R0), F27
 	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
+	MOVWU 116(R0), R26
 	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
+	MOVWU 120(R0), R26
 	VDUP R26, V29.B16
 row19:
 	MOVD R1, R11
@@ -831,27 +831,27 @@ TEXT ·intMulNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R1
 	MOVD 8(R0), R2
 	MOVD 16(R0), R3
-	MOVD 40(R0), R4
-	MOVD 48(R0), R5
-	MOVD 56(R0), R6
-	MOVD 64(R0), R7
-	MOVD 72(R0), R8
-	MOVD 80(R0), R9
-	MOVWU 96(R0), R26
+	MOVD 48(R0), R4
+	MOVD 56(R0), R5
+	MOVD 64(R0), R6
+	MOVD 72(R0), R7
+	MOVD 80(R0), R8
+	MOVD 88(R0), R9
+	MOVWU 104(R0), R26
 	VDUP R26, V25.B16
-	MOVWU 100(R0), R26
+	MOVWU 108(R0), R26
 	VDUP R26, V26.B16
 	CMP $2, R9
 	BEQ once23
-	FMOVS 132(R0), F22
+	FMOVS 140(R0), F22
 	VDUP V22.S[0], V22.S4
-	FMOVS 136(R0), F23
+	FMOVS 144(R0), F23
 	VDUP V23.S[0], V23.S4
-	FMOVS 104(R0), F27
+	FMOVS 112(R0), F27
 	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
+	MOVWU 116(R0), R26
 	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
+	MOVWU 120(R0), R26
 	VDUP R26, V29.B16
 row24:
 	MOVD R1, R11
@@ -933,17 +933,17 @@ end27:
 	BNE row24
 	RET
 once23:
-	FMOVS 132(R0), F22
+	FMOVS 140(R0), F22
 	VDUP V22.S[0], V22.S4
-	FMOVS 136(R0), F23
+	FMOVS 144(R0), F23
 	VDUP V23.S[0], V23.S4
 	WORD $0x0f20a6f7 // sshll v23.2d, v23.2s, #0
 	VMOV V23.B16, V24.B16
-	FMOVS 104(R0), F27
+	FMOVS 112(R0), F27
 	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
+	MOVWU 116(R0), R26
 	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
+	MOVWU 120(R0), R26
 	VDUP R26, V29.B16
 row28:
 	MOVD R1, R11
@@ -1031,26 +1031,21 @@ end31:
 	BNE row28
 	RET
 
-// func intMeanNEON(a *intElemArgs)
-TEXT ·intMeanNEON(SB), NOSPLIT, $0-8
+// func intSumNEON(a *intElemArgs)
+TEXT ·intSumNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R1
-	MOVD 16(R0), R3
-	MOVD 40(R0), R4
-	MOVD 48(R0), R5
-	MOVD 56(R0), R6
-	MOVD 80(R0), R9
+	MOVD 24(R0), R3
+	MOVD 48(R0), R4
+	MOVD 56(R0), R5
+	MOVD 64(R0), R6
 sixteen32:
 	SUBS $2, R4
 	BLT eight33
-	FMOVS 140(R0), F0
-	VDUP V0.S[0], V0.S4
-	FMOVS 140(R0), F1
-	VDUP V1.S[0], V1.S4
-	FMOVS 140(R0), F2
-	VDUP V2.S[0], V2.S4
-	FMOVS 140(R0), F3
-	VDUP V3.S[0], V3.S4
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
 	MOVD R1, R10
 	MOVD R5, R11
 few35:
@@ -1072,161 +1067,33 @@ pixel36:
 	WORD $0x2e651042 // uaddw v2.4s, v2.4s, v5.4h
 	WORD $0x6e651063 // uaddw2 v3.4s, v3.4s, v5.8h
 	CBNZ R11, few35
-	CMP $2, R9
-	BEQ once37
-	FMOVS 132(R0), F22
-	VDUP V22.S[0], V22.S4
-	FMOVS 136(R0), F23
-	VDUP V23.S[0], V23.S4
-	FMOVS 104(R0), F27
-	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
-	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
-	VDUP R26, V29.B16
-	WORD $0x6eb6b400 // sqrdmulh v0.4s, v0.4s, v22.4s
-	WORD $0x4e371c1e // and v30.16b, v0.16b, v23.16b
-	WORD $0x4f2117c0 // ssra v0.4s, v30.4s, #31
-	WORD $0x4eb75400 // srshl v0.4s, v0.4s, v23.4s
-	WORD $0x6eb6b421 // sqrdmulh v1.4s, v1.4s, v22.4s
-	WORD $0x4e371c3e // and v30.16b, v1.16b, v23.16b
-	WORD $0x4f2117c1 // ssra v1.4s, v30.4s, #31
-	WORD $0x4eb75421 // srshl v1.4s, v1.4s, v23.4s
-	WORD $0x6eb6b442 // sqrdmulh v2.4s, v2.4s, v22.4s
-	WORD $0x4e371c5e // and v30.16b, v2.16b, v23.16b
-	WORD $0x4f2117c2 // ssra v2.4s, v30.4s, #31
-	WORD $0x4eb75442 // srshl v2.4s, v2.4s, v23.4s
-	WORD $0x6eb6b463 // sqrdmulh v3.4s, v3.4s, v22.4s
-	WORD $0x4e371c7e // and v30.16b, v3.16b, v23.16b
-	WORD $0x4f2117c3 // ssra v3.4s, v30.4s, #31
-	WORD $0x4eb75463 // srshl v3.4s, v3.4s, v23.4s
-	B done38
-once37:
-	FMOVS 132(R0), F22
-	VDUP V22.S[0], V22.S4
-	FMOVS 136(R0), F23
-	VDUP V23.S[0], V23.S4
-	WORD $0x0f20a6f7 // sshll v23.2d, v23.2s, #0
-	VMOV V23.B16, V24.B16
-	FMOVS 104(R0), F27
-	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
-	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
-	VDUP R26, V29.B16
-	WORD $0x0eb6c01e // smull v30.2d, v0.2s, v22.2s
-	WORD $0x4eb6c01f // smull2 v31.2d, v0.4s, v22.4s
-	WORD $0x4ef757de // srshl v30.2d, v30.2d, v23.2d
-	WORD $0x4ef857ff // srshl v31.2d, v31.2d, v24.2d
-	WORD $0x4e9f1bc0 // uzp1 v0.4s, v30.4s, v31.4s
-	WORD $0x0eb6c03e // smull v30.2d, v1.2s, v22.2s
-	WORD $0x4eb6c03f // smull2 v31.2d, v1.4s, v22.4s
-	WORD $0x4ef757de // srshl v30.2d, v30.2d, v23.2d
-	WORD $0x4ef857ff // srshl v31.2d, v31.2d, v24.2d
-	WORD $0x4e9f1bc1 // uzp1 v1.4s, v30.4s, v31.4s
-	WORD $0x0eb6c05e // smull v30.2d, v2.2s, v22.2s
-	WORD $0x4eb6c05f // smull2 v31.2d, v2.4s, v22.4s
-	WORD $0x4ef757de // srshl v30.2d, v30.2d, v23.2d
-	WORD $0x4ef857ff // srshl v31.2d, v31.2d, v24.2d
-	WORD $0x4e9f1bc2 // uzp1 v2.4s, v30.4s, v31.4s
-	WORD $0x0eb6c07e // smull v30.2d, v3.2s, v22.2s
-	WORD $0x4eb6c07f // smull2 v31.2d, v3.4s, v22.4s
-	WORD $0x4ef757de // srshl v30.2d, v30.2d, v23.2d
-	WORD $0x4ef857ff // srshl v31.2d, v31.2d, v24.2d
-	WORD $0x4e9f1bc3 // uzp1 v3.4s, v30.4s, v31.4s
-done38:
-	WORD $0x4ebb8400 // add v0.4s, v0.4s, v27.4s
-	WORD $0x4ebb8421 // add v1.4s, v1.4s, v27.4s
-	WORD $0x4ebb8442 // add v2.4s, v2.4s, v27.4s
-	WORD $0x4ebb8463 // add v3.4s, v3.4s, v27.4s
-	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
-	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
-	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
-	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
-	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
-	WORD $0x6e212840 // sqxtun2 v0.16b, v2.8h
-	WORD $0x6e3c6400 // umax v0.16b, v0.16b, v28.16b
-	WORD $0x6e3d6c00 // umin v0.16b, v0.16b, v29.16b
-	FMOVQ.P F0, 16(R3)
+	FSTPQ.P (F0, F1), 32(R3)
+	FSTPQ.P (F2, F3), 32(R3)
 	ADD $16, R1
 	B sixteen32
 eight33:
 	TBZ $0, R4, end34
-	FMOVS 140(R0), F0
-	VDUP V0.S[0], V0.S4
-	FMOVS 140(R0), F1
-	VDUP V1.S[0], V1.S4
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
 	MOVD R1, R10
 	MOVD R5, R11
-few39:
+few37:
 	VEOR V4.B16, V4.B16, V4.B16
 	VEOR V5.B16, V5.B16, V5.B16
 	MOVD $256, R12
 	CMP R12, R11
 	CSEL LT, R11, R12, R12
 	SUB R12, R11
-pixel40:
+pixel38:
 	FMOVD (R10), F6
 	WORD $0x2e261084 // uaddw v4.8h, v4.8h, v6.8b
 	ADD R6, R10
 	SUBS $1, R12
-	BNE pixel40
+	BNE pixel38
 	WORD $0x2e641000 // uaddw v0.4s, v0.4s, v4.4h
 	WORD $0x6e641021 // uaddw2 v1.4s, v1.4s, v4.8h
-	CBNZ R11, few39
-	CMP $2, R9
-	BEQ once41
-	FMOVS 132(R0), F22
-	VDUP V22.S[0], V22.S4
-	FMOVS 136(R0), F23
-	VDUP V23.S[0], V23.S4
-	FMOVS 104(R0), F27
-	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
-	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
-	VDUP R26, V29.B16
-	WORD $0x6eb6b400 // sqrdmulh v0.4s, v0.4s, v22.4s
-	WORD $0x4e371c1e // and v30.16b, v0.16b, v23.16b
-	WORD $0x4f2117c0 // ssra v0.4s, v30.4s, #31
-	WORD $0x4eb75400 // srshl v0.4s, v0.4s, v23.4s
-	WORD $0x6eb6b421 // sqrdmulh v1.4s, v1.4s, v22.4s
-	WORD $0x4e371c3e // and v30.16b, v1.16b, v23.16b
-	WORD $0x4f2117c1 // ssra v1.4s, v30.4s, #31
-	WORD $0x4eb75421 // srshl v1.4s, v1.4s, v23.4s
-	B done42
-once41:
-	FMOVS 132(R0), F22
-	VDUP V22.S[0], V22.S4
-	FMOVS 136(R0), F23
-	VDUP V23.S[0], V23.S4
-	WORD $0x0f20a6f7 // sshll v23.2d, v23.2s, #0
-	VMOV V23.B16, V24.B16
-	FMOVS 104(R0), F27
-	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
-	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
-	VDUP R26, V29.B16
-	WORD $0x0eb6c01e // smull v30.2d, v0.2s, v22.2s
-	WORD $0x4eb6c01f // smull2 v31.2d, v0.4s, v22.4s
-	WORD $0x4ef757de // srshl v30.2d, v30.2d, v23.2d
-	WORD $0x4ef857ff // srshl v31.2d, v31.2d, v24.2d
-	WORD $0x4e9f1bc0 // uzp1 v0.4s, v30.4s, v31.4s
-	WORD $0x0eb6c03e // smull v30.2d, v1.2s, v22.2s
-	WORD $0x4eb6c03f // smull2 v31.2d, v1.4s, v22.4s
-	WORD $0x4ef757de // srshl v30.2d, v30.2d, v23.2d
-	WORD $0x4ef857ff // srshl v31.2d, v31.2d, v24.2d
-	WORD $0x4e9f1bc1 // uzp1 v1.4s, v30.4s, v31.4s
-done42:
-	WORD $0x4ebb8400 // add v0.4s, v0.4s, v27.4s
-	WORD $0x4ebb8421 // add v1.4s, v1.4s, v27.4s
-	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
-	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
-	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
-	WORD $0x6e3c6400 // umax v0.16b, v0.16b, v28.16b
-	WORD $0x6e3d6c00 // umin v0.16b, v0.16b, v29.16b
-	FMOVD.P F0, 8(R3)
+	CBNZ R11, few37
+	FSTPQ.P (F0, F1), 32(R3)
 	ADD $8, R1
 end34:
 	RET
@@ -1234,24 +1101,24 @@ end34:
 // func intQuantizeNEON(a *intElemArgs)
 TEXT ·intQuantizeNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
-	MOVD 24(R0), R1
+	MOVD 32(R0), R1
 	MOVD 16(R0), R3
-	MOVD 40(R0), R4
-	MOVD 88(R0), R5
-	FMOVS 144(R0), F24
+	MOVD 48(R0), R4
+	MOVD 96(R0), R5
+	FMOVS 148(R0), F24
 	VDUP V24.S[0], V24.S4
-	FMOVS 104(R0), F27
+	FMOVS 112(R0), F27
 	VDUP V27.S[0], V27.S4
-	MOVWU 108(R0), R26
+	MOVWU 116(R0), R26
 	VDUP R26, V28.B16
-	MOVWU 112(R0), R26
+	MOVWU 120(R0), R26
 	VDUP R26, V29.B16
 	MOVW $0xff800000, R26
 	VDUP R26, V25.S4
-	CBNZ R5, even43
-sixteen45:
+	CBNZ R5, even39
+sixteen41:
 	SUBS $2, R4
-	BLT eight46
+	BLT eight42
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	WORD $0x6e38fc00 // fdiv v0.4s, v0.4s, v24.4s
@@ -1279,9 +1146,9 @@ sixteen45:
 	WORD $0x6e3c6400 // umax v0.16b, v0.16b, v28.16b
 	WORD $0x6e3d6c00 // umin v0.16b, v0.16b, v29.16b
 	FMOVQ.P F0, 16(R3)
-	B sixteen45
-eight46:
-	TBZ $0, R4, end47
+	B sixteen41
+eight42:
+	TBZ $0, R4, end43
 	FLDPQ.P 32(R1), (F0, F1)
 	WORD $0x6e38fc00 // fdiv v0.4s, v0.4s, v24.4s
 	WORD $0x4e39c400 // fmaxnm v0.4s, v0.4s, v25.4s
@@ -1297,12 +1164,12 @@ eight46:
 	WORD $0x6e3c6400 // umax v0.16b, v0.16b, v28.16b
 	WORD $0x6e3d6c00 // umin v0.16b, v0.16b, v29.16b
 	FMOVD.P F0, 8(R3)
-end47:
-	B done44
-even43:
-sixteen48:
+end43:
+	B done40
+even39:
+sixteen44:
 	SUBS $2, R4
-	BLT eight49
+	BLT eight45
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	WORD $0x6e38fc00 // fdiv v0.4s, v0.4s, v24.4s
@@ -1330,9 +1197,9 @@ sixteen48:
 	WORD $0x6e3c6400 // umax v0.16b, v0.16b, v28.16b
 	WORD $0x6e3d6c00 // umin v0.16b, v0.16b, v29.16b
 	FMOVQ.P F0, 16(R3)
-	B sixteen48
-eight49:
-	TBZ $0, R4, end50
+	B sixteen44
+eight45:
+	TBZ $0, R4, end46
 	FLDPQ.P 32(R1), (F0, F1)
 	WORD $0x6e38fc00 // fdiv v0.4s, v0.4s, v24.4s
 	WORD $0x4e39c400 // fmaxnm v0.4s, v0.4s, v25.4s
@@ -1348,23 +1215,23 @@ eight49:
 	WORD $0x6e3c6400 // umax v0.16b, v0.16b, v28.16b
 	WORD $0x6e3d6c00 // umin v0.16b, v0.16b, v29.16b
 	FMOVD.P F0, 8(R3)
-end50:
-done44:
+end46:
+done40:
 	RET
 
 // func intDequantizeNEON(a *intElemArgs)
 TEXT ·intDequantizeNEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 0(R0), R1
-	MOVD 24(R0), R3
-	MOVD 40(R0), R4
-	FMOVS 144(R0), F24
+	MOVD 32(R0), R3
+	MOVD 48(R0), R4
+	FMOVS 148(R0), F24
 	VDUP V24.S[0], V24.S4
-	MOVWU 96(R0), R26
+	MOVWU 104(R0), R26
 	VDUP R26, V25.B16
-sixteen51:
+sixteen47:
 	SUBS $2, R4
-	BLT eight52
+	BLT eight48
 	FMOVQ.P 16(R1), F8
 	WORD $0x6e39210a // usubl2 v10.8h, v8.16b, v25.16b
 	WORD $0x2e392109 // usubl v9.8h, v8.8b, v25.8b
@@ -1382,9 +1249,9 @@ sixteen51:
 	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
 	FSTPQ.P (F0, F1), 32(R3)
 	FSTPQ.P (F2, F3), 32(R3)
-	B sixteen51
-eight52:
-	TBZ $0, R4, end53
+	B sixteen47
+eight48:
+	TBZ $0, R4, end49
 	FMOVD.P 8(R1), F8
 	WORD $0x2e392109 // usubl v9.8h, v8.8b, v25.8b
 	WORD $0x0f10a520 // sshll v0.4s, v9.4h, #0
@@ -1394,5 +1261,5 @@ eight52:
 	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
 	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
 	FSTPQ.P (F0, F1), 32(R3)
-end53:
+end49:
 	RET

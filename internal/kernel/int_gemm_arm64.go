@@ -4,6 +4,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/mobilenet-go/mobilenet/internal/cpu"
 )
@@ -33,17 +34,20 @@ var (
 
 // The ways to rescale, as the generator names them.
 const (
-	roundTwice      = iota // nothing below the zero point is seen
-	roundTwiceEvery        //
+	roundTwice      = iota // ties upward, or nothing negative is seen
+	roundTwiceEvery        // ties away from zero
 	roundOnce
+	roundUp // roundTwice, but in 64 bits where a shift is to the left
 )
 
 // intWay is the way to rescale of a convolution.
-func intWay(single bool, zero, lo uint8) int {
+func intWay(s *QConvShape) int {
 	switch {
-	case single:
+	case s.Single:
 		return roundOnce
-	case lo >= zero:
+	case s.Up:
+		return roundUp
+	case s.Lo >= s.YZero:
 		return roundTwice
 	}
 	return roundTwiceEvery
@@ -141,6 +145,7 @@ func (q *intNEON) packPanel(a *QConv, o, valid, width int, dst []byte) {
 	clear(dst)
 	cg, taps := a.C/a.Groups, a.KH*a.KW
 	constants, weights := dst[intHeader:][:20*width], dst[intHeader+20*width:]
+	packShifts(a, o, valid, width, dst, constants)
 	for j := range valid {
 		var sum int32
 		for t := range taps {
@@ -161,22 +166,32 @@ func (q *intNEON) packPanel(a *QConv, o, valid, width int, dst []byte) {
 		}
 		// sum((x-XZero)*(w-zero)) = sum((x-128)*w) - zero*sum(x) + bias.
 		bias := a.Bias[o+j] + (128-int32(a.XZero))*sum + int32(taps*cg)*zero*int32(a.XZero)
-		packScale(dst, constants, j, width, bias, a.Mult[o+j], a.Shift[o+j], zero, a.Single)
+		binary.LittleEndian.PutUint32(constants[4*j:], uint32(bias))
+		binary.LittleEndian.PutUint32(constants[4*(width+j):], uint32(a.Mult[o+j]))
+		binary.LittleEndian.PutUint32(constants[4*(4*width+j):], uint32(zero))
 	}
 }
 
-// packScale writes the constants of output j of a panel or block: bias,
-// multiplier, shift to the left, the other shift, zero point.
-func packScale(flags, constants []byte, j, width int, bias, mult, shift, zero int32, single bool) {
-	left, right := max(shift, 0), min(shift, 0)
-	if single {
-		left, right = 0, shift-31
-	}
-	if left > 0 {
+// packShifts writes the shifts of a panel's or block's outputs from o on to their
+// places after the biases and multipliers, and its flag of one to the left.
+func packShifts(a *QConv, o, valid, width int, flags, constants []byte) {
+	shifts := a.Shift[o:][:valid]
+	anyLeft := slices.Max(shifts) > 0 && !a.Single
+	if anyLeft {
 		binary.LittleEndian.PutUint32(flags, 1)
 	}
-	for i, v := range []int32{bias, mult, left, right, zero} {
-		binary.LittleEndian.PutUint32(constants[4*(i*width+j):], uint32(v))
+	for j, shift := range shifts {
+		left, right := max(shift, 0), min(shift, 0)
+		switch {
+		case a.Single:
+			left, right = 0, shift-31
+		case a.Up && anyLeft:
+			if left, right = 0, shift-31; shift < 0 {
+				left = 1 << 30
+			}
+		}
+		binary.LittleEndian.PutUint32(constants[4*(2*width+j):], uint32(left))
+		binary.LittleEndian.PutUint32(constants[4*(3*width+j):], uint32(right))
 	}
 }
 
@@ -194,7 +209,7 @@ func (q *intNEON) run(a *QConv, task int, scratch []float32) {
 	bytes = bytes[4*p.px:]
 	spare, rows := bytes[:p.px*q.panel], bytes[p.px*q.panel:]
 	args := intGemmArgs{x: &rows[0], xStride: p.stride, k: ceilDiv(p.k, q.step), rows: n,
-		way: intWay(a.Single, a.YZero, a.Lo), yZero: uint32(a.YZero), lo: uint32(a.Lo), hi: uint32(a.Hi)}
+		way: intWay(&a.QConvShape), yZero: uint32(a.YZero), lo: uint32(a.Lo), hi: uint32(a.Hi)}
 	if a.HasWZero {
 		args.sums = &sums[0]
 	}

@@ -278,115 +278,116 @@ sums5:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once7
 	MOVW (R14), R26
-	CBZW R26, right6
-	FMOVQ 144(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
-	WORD $0x4eba458c // sshl v12.4s, v12.4s, v26.4s
-	WORD $0x4eba4610 // sshl v16.4s, v16.4s, v26.4s
-	WORD $0x4eba4694 // sshl v20.4s, v20.4s, v26.4s
-	FMOVQ 160(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
-	WORD $0x4eba45ad // sshl v13.4s, v13.4s, v26.4s
-	WORD $0x4eba4631 // sshl v17.4s, v17.4s, v26.4s
-	WORD $0x4eba46b5 // sshl v21.4s, v21.4s, v26.4s
-	FMOVQ 176(R14), F26
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
-	WORD $0x4eba45ce // sshl v14.4s, v14.4s, v26.4s
-	WORD $0x4eba4652 // sshl v18.4s, v18.4s, v26.4s
-	WORD $0x4eba46d6 // sshl v22.4s, v22.4s, v26.4s
-	FMOVQ 192(R14), F26
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
-	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
-	WORD $0x4eba45ef // sshl v15.4s, v15.4s, v26.4s
-	WORD $0x4eba4673 // sshl v19.4s, v19.4s, v26.4s
-	WORD $0x4eba46f7 // sshl v23.4s, v23.4s, v26.4s
-right6:
+	CMP $2, R25
+	BEQ once6
+	CBZW R26, twice8
+	BGT up7
+	FMOVQ 144(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
+	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
+	WORD $0x4eb84610 // sshl v16.4s, v16.4s, v24.4s
+	WORD $0x4eb84694 // sshl v20.4s, v20.4s, v24.4s
+	FMOVQ 160(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
+	WORD $0x4eb845ad // sshl v13.4s, v13.4s, v24.4s
+	WORD $0x4eb84631 // sshl v17.4s, v17.4s, v24.4s
+	WORD $0x4eb846b5 // sshl v21.4s, v21.4s, v24.4s
+	FMOVQ 176(R14), F24
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb844c6 // sshl v6.4s, v6.4s, v24.4s
+	WORD $0x4eb8454a // sshl v10.4s, v10.4s, v24.4s
+	WORD $0x4eb845ce // sshl v14.4s, v14.4s, v24.4s
+	WORD $0x4eb84652 // sshl v18.4s, v18.4s, v24.4s
+	WORD $0x4eb846d6 // sshl v22.4s, v22.4s, v24.4s
+	FMOVQ 192(R14), F24
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
+	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
+	WORD $0x4eb845ef // sshl v15.4s, v15.4s, v24.4s
+	WORD $0x4eb84673 // sshl v19.4s, v19.4s, v24.4s
+	WORD $0x4eb846f7 // sshl v23.4s, v23.4s, v24.4s
+twice8:
 	CMP $1, R25
-	BEQ every8
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab58c // sqrdmulh v12.4s, v12.4s, v26.4s
-	WORD $0x4ebb558c // srshl v12.4s, v12.4s, v27.4s
-	WORD $0x6ebab610 // sqrdmulh v16.4s, v16.4s, v26.4s
-	WORD $0x4ebb5610 // srshl v16.4s, v16.4s, v27.4s
-	WORD $0x6ebab694 // sqrdmulh v20.4s, v20.4s, v26.4s
-	WORD $0x4ebb5694 // srshl v20.4s, v20.4s, v27.4s
+	BEQ every10
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
+	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
+	WORD $0x6eb8b610 // sqrdmulh v16.4s, v16.4s, v24.4s
+	WORD $0x4eb95610 // srshl v16.4s, v16.4s, v25.4s
+	WORD $0x6eb8b694 // sqrdmulh v20.4s, v20.4s, v24.4s
+	WORD $0x4eb95694 // srshl v20.4s, v20.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
 	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab5ad // sqrdmulh v13.4s, v13.4s, v26.4s
-	WORD $0x4ebb55ad // srshl v13.4s, v13.4s, v27.4s
-	WORD $0x6ebab631 // sqrdmulh v17.4s, v17.4s, v26.4s
-	WORD $0x4ebb5631 // srshl v17.4s, v17.4s, v27.4s
-	WORD $0x6ebab6b5 // sqrdmulh v21.4s, v21.4s, v26.4s
-	WORD $0x4ebb56b5 // srshl v21.4s, v21.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b5ad // sqrdmulh v13.4s, v13.4s, v24.4s
+	WORD $0x4eb955ad // srshl v13.4s, v13.4s, v25.4s
+	WORD $0x6eb8b631 // sqrdmulh v17.4s, v17.4s, v24.4s
+	WORD $0x4eb95631 // srshl v17.4s, v17.4s, v25.4s
+	WORD $0x6eb8b6b5 // sqrdmulh v21.4s, v21.4s, v24.4s
+	WORD $0x4eb956b5 // srshl v21.4s, v21.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
 	WORD $0x4ebf86b5 // add v21.4s, v21.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
-	WORD $0x6ebab5ce // sqrdmulh v14.4s, v14.4s, v26.4s
-	WORD $0x4ebb55ce // srshl v14.4s, v14.4s, v27.4s
-	WORD $0x6ebab652 // sqrdmulh v18.4s, v18.4s, v26.4s
-	WORD $0x4ebb5652 // srshl v18.4s, v18.4s, v27.4s
-	WORD $0x6ebab6d6 // sqrdmulh v22.4s, v22.4s, v26.4s
-	WORD $0x4ebb56d6 // srshl v22.4s, v22.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
+	WORD $0x6eb8b5ce // sqrdmulh v14.4s, v14.4s, v24.4s
+	WORD $0x4eb955ce // srshl v14.4s, v14.4s, v25.4s
+	WORD $0x6eb8b652 // sqrdmulh v18.4s, v18.4s, v24.4s
+	WORD $0x4eb95652 // srshl v18.4s, v18.4s, v25.4s
+	WORD $0x6eb8b6d6 // sqrdmulh v22.4s, v22.4s, v24.4s
+	WORD $0x4eb956d6 // srshl v22.4s, v22.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
 	WORD $0x4ebf86d6 // add v22.4s, v22.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
-	WORD $0x6ebab5ef // sqrdmulh v15.4s, v15.4s, v26.4s
-	WORD $0x4ebb55ef // srshl v15.4s, v15.4s, v27.4s
-	WORD $0x6ebab673 // sqrdmulh v19.4s, v19.4s, v26.4s
-	WORD $0x4ebb5673 // srshl v19.4s, v19.4s, v27.4s
-	WORD $0x6ebab6f7 // sqrdmulh v23.4s, v23.4s, v26.4s
-	WORD $0x4ebb56f7 // srshl v23.4s, v23.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
+	WORD $0x6eb8b5ef // sqrdmulh v15.4s, v15.4s, v24.4s
+	WORD $0x4eb955ef // srshl v15.4s, v15.4s, v25.4s
+	WORD $0x6eb8b673 // sqrdmulh v19.4s, v19.4s, v24.4s
+	WORD $0x4eb95673 // srshl v19.4s, v19.4s, v25.4s
+	WORD $0x6eb8b6f7 // sqrdmulh v23.4s, v23.4s, v24.4s
+	WORD $0x4eb956f7 // srshl v23.4s, v23.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
@@ -394,129 +395,129 @@ right6:
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
 	WORD $0x4ebf86f7 // add v23.4s, v23.4s, v31.4s
 	B rescaled9
-every8:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4e3b1d1d // and v29.16b, v8.16b, v27.16b
-	WORD $0x4f2117a8 // ssra v8.4s, v29.4s, #31
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab58c // sqrdmulh v12.4s, v12.4s, v26.4s
-	WORD $0x4e3b1d9d // and v29.16b, v12.16b, v27.16b
-	WORD $0x4f2117ac // ssra v12.4s, v29.4s, #31
-	WORD $0x4ebb558c // srshl v12.4s, v12.4s, v27.4s
-	WORD $0x6ebab610 // sqrdmulh v16.4s, v16.4s, v26.4s
-	WORD $0x4e3b1e1d // and v29.16b, v16.16b, v27.16b
-	WORD $0x4f2117b0 // ssra v16.4s, v29.4s, #31
-	WORD $0x4ebb5610 // srshl v16.4s, v16.4s, v27.4s
-	WORD $0x6ebab694 // sqrdmulh v20.4s, v20.4s, v26.4s
-	WORD $0x4e3b1e9d // and v29.16b, v20.16b, v27.16b
-	WORD $0x4f2117b4 // ssra v20.4s, v29.4s, #31
-	WORD $0x4ebb5694 // srshl v20.4s, v20.4s, v27.4s
+every10:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4e391d1b // and v27.16b, v8.16b, v25.16b
+	WORD $0x4f211768 // ssra v8.4s, v27.4s, #31
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
+	WORD $0x4e391d9b // and v27.16b, v12.16b, v25.16b
+	WORD $0x4f21176c // ssra v12.4s, v27.4s, #31
+	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
+	WORD $0x6eb8b610 // sqrdmulh v16.4s, v16.4s, v24.4s
+	WORD $0x4e391e1b // and v27.16b, v16.16b, v25.16b
+	WORD $0x4f211770 // ssra v16.4s, v27.4s, #31
+	WORD $0x4eb95610 // srshl v16.4s, v16.4s, v25.4s
+	WORD $0x6eb8b694 // sqrdmulh v20.4s, v20.4s, v24.4s
+	WORD $0x4e391e9b // and v27.16b, v20.16b, v25.16b
+	WORD $0x4f211774 // ssra v20.4s, v27.4s, #31
+	WORD $0x4eb95694 // srshl v20.4s, v20.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
 	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4e3b1d3d // and v29.16b, v9.16b, v27.16b
-	WORD $0x4f2117a9 // ssra v9.4s, v29.4s, #31
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab5ad // sqrdmulh v13.4s, v13.4s, v26.4s
-	WORD $0x4e3b1dbd // and v29.16b, v13.16b, v27.16b
-	WORD $0x4f2117ad // ssra v13.4s, v29.4s, #31
-	WORD $0x4ebb55ad // srshl v13.4s, v13.4s, v27.4s
-	WORD $0x6ebab631 // sqrdmulh v17.4s, v17.4s, v26.4s
-	WORD $0x4e3b1e3d // and v29.16b, v17.16b, v27.16b
-	WORD $0x4f2117b1 // ssra v17.4s, v29.4s, #31
-	WORD $0x4ebb5631 // srshl v17.4s, v17.4s, v27.4s
-	WORD $0x6ebab6b5 // sqrdmulh v21.4s, v21.4s, v26.4s
-	WORD $0x4e3b1ebd // and v29.16b, v21.16b, v27.16b
-	WORD $0x4f2117b5 // ssra v21.4s, v29.4s, #31
-	WORD $0x4ebb56b5 // srshl v21.4s, v21.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4e391d3b // and v27.16b, v9.16b, v25.16b
+	WORD $0x4f211769 // ssra v9.4s, v27.4s, #31
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b5ad // sqrdmulh v13.4s, v13.4s, v24.4s
+	WORD $0x4e391dbb // and v27.16b, v13.16b, v25.16b
+	WORD $0x4f21176d // ssra v13.4s, v27.4s, #31
+	WORD $0x4eb955ad // srshl v13.4s, v13.4s, v25.4s
+	WORD $0x6eb8b631 // sqrdmulh v17.4s, v17.4s, v24.4s
+	WORD $0x4e391e3b // and v27.16b, v17.16b, v25.16b
+	WORD $0x4f211771 // ssra v17.4s, v27.4s, #31
+	WORD $0x4eb95631 // srshl v17.4s, v17.4s, v25.4s
+	WORD $0x6eb8b6b5 // sqrdmulh v21.4s, v21.4s, v24.4s
+	WORD $0x4e391ebb // and v27.16b, v21.16b, v25.16b
+	WORD $0x4f211775 // ssra v21.4s, v27.4s, #31
+	WORD $0x4eb956b5 // srshl v21.4s, v21.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
 	WORD $0x4ebf86b5 // add v21.4s, v21.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4e3b1cdd // and v29.16b, v6.16b, v27.16b
-	WORD $0x4f2117a6 // ssra v6.4s, v29.4s, #31
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4e3b1d5d // and v29.16b, v10.16b, v27.16b
-	WORD $0x4f2117aa // ssra v10.4s, v29.4s, #31
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
-	WORD $0x6ebab5ce // sqrdmulh v14.4s, v14.4s, v26.4s
-	WORD $0x4e3b1ddd // and v29.16b, v14.16b, v27.16b
-	WORD $0x4f2117ae // ssra v14.4s, v29.4s, #31
-	WORD $0x4ebb55ce // srshl v14.4s, v14.4s, v27.4s
-	WORD $0x6ebab652 // sqrdmulh v18.4s, v18.4s, v26.4s
-	WORD $0x4e3b1e5d // and v29.16b, v18.16b, v27.16b
-	WORD $0x4f2117b2 // ssra v18.4s, v29.4s, #31
-	WORD $0x4ebb5652 // srshl v18.4s, v18.4s, v27.4s
-	WORD $0x6ebab6d6 // sqrdmulh v22.4s, v22.4s, v26.4s
-	WORD $0x4e3b1edd // and v29.16b, v22.16b, v27.16b
-	WORD $0x4f2117b6 // ssra v22.4s, v29.4s, #31
-	WORD $0x4ebb56d6 // srshl v22.4s, v22.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4e391cdb // and v27.16b, v6.16b, v25.16b
+	WORD $0x4f211766 // ssra v6.4s, v27.4s, #31
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4e391d5b // and v27.16b, v10.16b, v25.16b
+	WORD $0x4f21176a // ssra v10.4s, v27.4s, #31
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
+	WORD $0x6eb8b5ce // sqrdmulh v14.4s, v14.4s, v24.4s
+	WORD $0x4e391ddb // and v27.16b, v14.16b, v25.16b
+	WORD $0x4f21176e // ssra v14.4s, v27.4s, #31
+	WORD $0x4eb955ce // srshl v14.4s, v14.4s, v25.4s
+	WORD $0x6eb8b652 // sqrdmulh v18.4s, v18.4s, v24.4s
+	WORD $0x4e391e5b // and v27.16b, v18.16b, v25.16b
+	WORD $0x4f211772 // ssra v18.4s, v27.4s, #31
+	WORD $0x4eb95652 // srshl v18.4s, v18.4s, v25.4s
+	WORD $0x6eb8b6d6 // sqrdmulh v22.4s, v22.4s, v24.4s
+	WORD $0x4e391edb // and v27.16b, v22.16b, v25.16b
+	WORD $0x4f211776 // ssra v22.4s, v27.4s, #31
+	WORD $0x4eb956d6 // srshl v22.4s, v22.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
 	WORD $0x4ebf86d6 // add v22.4s, v22.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4e3b1cfd // and v29.16b, v7.16b, v27.16b
-	WORD $0x4f2117a7 // ssra v7.4s, v29.4s, #31
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4e3b1d7d // and v29.16b, v11.16b, v27.16b
-	WORD $0x4f2117ab // ssra v11.4s, v29.4s, #31
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
-	WORD $0x6ebab5ef // sqrdmulh v15.4s, v15.4s, v26.4s
-	WORD $0x4e3b1dfd // and v29.16b, v15.16b, v27.16b
-	WORD $0x4f2117af // ssra v15.4s, v29.4s, #31
-	WORD $0x4ebb55ef // srshl v15.4s, v15.4s, v27.4s
-	WORD $0x6ebab673 // sqrdmulh v19.4s, v19.4s, v26.4s
-	WORD $0x4e3b1e7d // and v29.16b, v19.16b, v27.16b
-	WORD $0x4f2117b3 // ssra v19.4s, v29.4s, #31
-	WORD $0x4ebb5673 // srshl v19.4s, v19.4s, v27.4s
-	WORD $0x6ebab6f7 // sqrdmulh v23.4s, v23.4s, v26.4s
-	WORD $0x4e3b1efd // and v29.16b, v23.16b, v27.16b
-	WORD $0x4f2117b7 // ssra v23.4s, v29.4s, #31
-	WORD $0x4ebb56f7 // srshl v23.4s, v23.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4e391cfb // and v27.16b, v7.16b, v25.16b
+	WORD $0x4f211767 // ssra v7.4s, v27.4s, #31
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4e391d7b // and v27.16b, v11.16b, v25.16b
+	WORD $0x4f21176b // ssra v11.4s, v27.4s, #31
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
+	WORD $0x6eb8b5ef // sqrdmulh v15.4s, v15.4s, v24.4s
+	WORD $0x4e391dfb // and v27.16b, v15.16b, v25.16b
+	WORD $0x4f21176f // ssra v15.4s, v27.4s, #31
+	WORD $0x4eb955ef // srshl v15.4s, v15.4s, v25.4s
+	WORD $0x6eb8b673 // sqrdmulh v19.4s, v19.4s, v24.4s
+	WORD $0x4e391e7b // and v27.16b, v19.16b, v25.16b
+	WORD $0x4f211773 // ssra v19.4s, v27.4s, #31
+	WORD $0x4eb95673 // srshl v19.4s, v19.4s, v25.4s
+	WORD $0x6eb8b6f7 // sqrdmulh v23.4s, v23.4s, v24.4s
+	WORD $0x4e391efb // and v27.16b, v23.16b, v25.16b
+	WORD $0x4f211777 // ssra v23.4s, v27.4s, #31
+	WORD $0x4eb956f7 // srshl v23.4s, v23.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
@@ -524,161 +525,383 @@ every8:
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
 	WORD $0x4ebf86f7 // add v23.4s, v23.4s, v31.4s
 	B rescaled9
-once7:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
-	WORD $0x0ebac11d // smull v29.2d, v8.2s, v26.2s
-	WORD $0x4ebac11e // smull2 v30.2d, v8.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba8 // uzp1 v8.4s, v29.4s, v30.4s
-	WORD $0x0ebac19d // smull v29.2d, v12.2s, v26.2s
-	WORD $0x4ebac19e // smull2 v30.2d, v12.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bac // uzp1 v12.4s, v29.4s, v30.4s
-	WORD $0x0ebac21d // smull v29.2d, v16.2s, v26.2s
-	WORD $0x4ebac21e // smull2 v30.2d, v16.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb0 // uzp1 v16.4s, v29.4s, v30.4s
-	WORD $0x0ebac29d // smull v29.2d, v20.2s, v26.2s
-	WORD $0x4ebac29e // smull2 v30.2d, v20.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb4 // uzp1 v20.4s, v29.4s, v30.4s
+once6:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x0eb8c11b // smull v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8c11c // smull2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	WORD $0x0eb8c19b // smull v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8c19c // smull2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
+	WORD $0x0eb8c21b // smull v27.2d, v16.2s, v24.2s
+	WORD $0x4eb8c21c // smull2 v28.2d, v16.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b70 // uzp1 v16.4s, v27.4s, v28.4s
+	WORD $0x0eb8c29b // smull v27.2d, v20.2s, v24.2s
+	WORD $0x4eb8c29c // smull2 v28.2d, v20.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b74 // uzp1 v20.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
 	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
-	WORD $0x0ebac13d // smull v29.2d, v9.2s, v26.2s
-	WORD $0x4ebac13e // smull2 v30.2d, v9.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba9 // uzp1 v9.4s, v29.4s, v30.4s
-	WORD $0x0ebac1bd // smull v29.2d, v13.2s, v26.2s
-	WORD $0x4ebac1be // smull2 v30.2d, v13.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bad // uzp1 v13.4s, v29.4s, v30.4s
-	WORD $0x0ebac23d // smull v29.2d, v17.2s, v26.2s
-	WORD $0x4ebac23e // smull2 v30.2d, v17.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb1 // uzp1 v17.4s, v29.4s, v30.4s
-	WORD $0x0ebac2bd // smull v29.2d, v21.2s, v26.2s
-	WORD $0x4ebac2be // smull2 v30.2d, v21.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb5 // uzp1 v21.4s, v29.4s, v30.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x0eb8c13b // smull v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8c13c // smull2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1bb // smull v27.2d, v13.2s, v24.2s
+	WORD $0x4eb8c1bc // smull2 v28.2d, v13.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6d // uzp1 v13.4s, v27.4s, v28.4s
+	WORD $0x0eb8c23b // smull v27.2d, v17.2s, v24.2s
+	WORD $0x4eb8c23c // smull2 v28.2d, v17.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b71 // uzp1 v17.4s, v27.4s, v28.4s
+	WORD $0x0eb8c2bb // smull v27.2d, v21.2s, v24.2s
+	WORD $0x4eb8c2bc // smull2 v28.2d, v21.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b75 // uzp1 v21.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
 	WORD $0x4ebf86b5 // add v21.4s, v21.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac0dd // smull v29.2d, v6.2s, v26.2s
-	WORD $0x4ebac0de // smull2 v30.2d, v6.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
-	WORD $0x0ebac15d // smull v29.2d, v10.2s, v26.2s
-	WORD $0x4ebac15e // smull2 v30.2d, v10.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baa // uzp1 v10.4s, v29.4s, v30.4s
-	WORD $0x0ebac1dd // smull v29.2d, v14.2s, v26.2s
-	WORD $0x4ebac1de // smull2 v30.2d, v14.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bae // uzp1 v14.4s, v29.4s, v30.4s
-	WORD $0x0ebac25d // smull v29.2d, v18.2s, v26.2s
-	WORD $0x4ebac25e // smull2 v30.2d, v18.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb2 // uzp1 v18.4s, v29.4s, v30.4s
-	WORD $0x0ebac2dd // smull v29.2d, v22.2s, v26.2s
-	WORD $0x4ebac2de // smull2 v30.2d, v22.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb6 // uzp1 v22.4s, v29.4s, v30.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0db // smull v27.2d, v6.2s, v24.2s
+	WORD $0x4eb8c0dc // smull2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	WORD $0x0eb8c15b // smull v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8c15c // smull2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1db // smull v27.2d, v14.2s, v24.2s
+	WORD $0x4eb8c1dc // smull2 v28.2d, v14.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6e // uzp1 v14.4s, v27.4s, v28.4s
+	WORD $0x0eb8c25b // smull v27.2d, v18.2s, v24.2s
+	WORD $0x4eb8c25c // smull2 v28.2d, v18.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b72 // uzp1 v18.4s, v27.4s, v28.4s
+	WORD $0x0eb8c2db // smull v27.2d, v22.2s, v24.2s
+	WORD $0x4eb8c2dc // smull2 v28.2d, v22.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b76 // uzp1 v22.4s, v27.4s, v28.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
 	WORD $0x4ebf86d6 // add v22.4s, v22.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0fd // smull v29.2d, v7.2s, v26.2s
-	WORD $0x4ebac0fe // smull2 v30.2d, v7.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba7 // uzp1 v7.4s, v29.4s, v30.4s
-	WORD $0x0ebac17d // smull v29.2d, v11.2s, v26.2s
-	WORD $0x4ebac17e // smull2 v30.2d, v11.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bab // uzp1 v11.4s, v29.4s, v30.4s
-	WORD $0x0ebac1fd // smull v29.2d, v15.2s, v26.2s
-	WORD $0x4ebac1fe // smull2 v30.2d, v15.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baf // uzp1 v15.4s, v29.4s, v30.4s
-	WORD $0x0ebac27d // smull v29.2d, v19.2s, v26.2s
-	WORD $0x4ebac27e // smull2 v30.2d, v19.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb3 // uzp1 v19.4s, v29.4s, v30.4s
-	WORD $0x0ebac2fd // smull v29.2d, v23.2s, v26.2s
-	WORD $0x4ebac2fe // smull2 v30.2d, v23.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb7 // uzp1 v23.4s, v29.4s, v30.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0fb // smull v27.2d, v7.2s, v24.2s
+	WORD $0x4eb8c0fc // smull2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	WORD $0x0eb8c17b // smull v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8c17c // smull2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1fb // smull v27.2d, v15.2s, v24.2s
+	WORD $0x4eb8c1fc // smull2 v28.2d, v15.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6f // uzp1 v15.4s, v27.4s, v28.4s
+	WORD $0x0eb8c27b // smull v27.2d, v19.2s, v24.2s
+	WORD $0x4eb8c27c // smull2 v28.2d, v19.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b73 // uzp1 v19.4s, v27.4s, v28.4s
+	WORD $0x0eb8c2fb // smull v27.2d, v23.2s, v24.2s
+	WORD $0x4eb8c2fc // smull2 v28.2d, v23.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b77 // uzp1 v23.4s, v27.4s, v28.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
+	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
+	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
+	WORD $0x4ebf86f7 // add v23.4s, v23.4s, v31.4s
+	B rescaled9
+up7:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 144(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8811b // smlal v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8811c // smlal2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8819b // smlal v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8819c // smlal2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8821b // smlal v27.2d, v16.2s, v24.2s
+	WORD $0x4eb8821c // smlal2 v28.2d, v16.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b70 // uzp1 v16.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8829b // smlal v27.2d, v20.2s, v24.2s
+	WORD $0x4eb8829c // smlal2 v28.2d, v20.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b74 // uzp1 v20.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
+	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 160(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8813b // smlal v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8813c // smlal2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881bb // smlal v27.2d, v13.2s, v24.2s
+	WORD $0x4eb881bc // smlal2 v28.2d, v13.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6d // uzp1 v13.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8823b // smlal v27.2d, v17.2s, v24.2s
+	WORD $0x4eb8823c // smlal2 v28.2d, v17.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b71 // uzp1 v17.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb882bb // smlal v27.2d, v21.2s, v24.2s
+	WORD $0x4eb882bc // smlal2 v28.2d, v21.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b75 // uzp1 v21.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
+	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
+	WORD $0x4ebf86b5 // add v21.4s, v21.4s, v31.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 176(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880db // smlal v27.2d, v6.2s, v24.2s
+	WORD $0x4eb880dc // smlal2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8815b // smlal v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8815c // smlal2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881db // smlal v27.2d, v14.2s, v24.2s
+	WORD $0x4eb881dc // smlal2 v28.2d, v14.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6e // uzp1 v14.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8825b // smlal v27.2d, v18.2s, v24.2s
+	WORD $0x4eb8825c // smlal2 v28.2d, v18.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b72 // uzp1 v18.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb882db // smlal v27.2d, v22.2s, v24.2s
+	WORD $0x4eb882dc // smlal2 v28.2d, v22.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b76 // uzp1 v22.4s, v27.4s, v28.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
+	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
+	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
+	WORD $0x4ebf86d6 // add v22.4s, v22.4s, v31.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 192(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880fb // smlal v27.2d, v7.2s, v24.2s
+	WORD $0x4eb880fc // smlal2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8817b // smlal v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8817c // smlal2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881fb // smlal v27.2d, v15.2s, v24.2s
+	WORD $0x4eb881fc // smlal2 v28.2d, v15.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6f // uzp1 v15.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8827b // smlal v27.2d, v19.2s, v24.2s
+	WORD $0x4eb8827c // smlal2 v28.2d, v19.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b73 // uzp1 v19.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb882fb // smlal v27.2d, v23.2s, v24.2s
+	WORD $0x4eb882fc // smlal2 v28.2d, v23.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b77 // uzp1 v23.4s, v27.4s, v28.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
@@ -723,23 +946,23 @@ rescaled9:
 	WORD $0x2e212a94 // sqxtun v20.8b, v20.8h
 	WORD $0x6e212ad4 // sqxtun2 v20.16b, v22.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
-	WORD $0x6e3a6508 // umax v8.16b, v8.16b, v26.16b
-	WORD $0x6e3b6d08 // umin v8.16b, v8.16b, v27.16b
-	WORD $0x6e3a658c // umax v12.16b, v12.16b, v26.16b
-	WORD $0x6e3b6d8c // umin v12.16b, v12.16b, v27.16b
-	WORD $0x6e3a6610 // umax v16.16b, v16.16b, v26.16b
-	WORD $0x6e3b6e10 // umin v16.16b, v16.16b, v27.16b
-	WORD $0x6e3a6694 // umax v20.16b, v20.16b, v26.16b
-	WORD $0x6e3b6e94 // umin v20.16b, v20.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
+	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
+	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
+	WORD $0x6e38658c // umax v12.16b, v12.16b, v24.16b
+	WORD $0x6e396d8c // umin v12.16b, v12.16b, v25.16b
+	WORD $0x6e386610 // umax v16.16b, v16.16b, v24.16b
+	WORD $0x6e396e10 // umin v16.16b, v16.16b, v25.16b
+	WORD $0x6e386694 // umax v20.16b, v20.16b, v24.16b
+	WORD $0x6e396e94 // umin v20.16b, v20.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store10
+	CBZ R26, store11
 	VMOV V4.B16, V1.B16
 	VMOV V8.B16, V2.B16
 	VMOV V12.B16, V3.B16
@@ -807,7 +1030,7 @@ rescaled9:
 	VMOV V3.B16, V12.B16
 	VMOV V2.B16, V8.B16
 	VMOV V1.B16, V4.B16
-store10:
+store11:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	FMOVQ F4, (R11)
@@ -843,7 +1066,7 @@ tworows5:
 	VMOV V1.B16, V17.B16
 	VMOV V2.B16, V18.B16
 	VMOV V3.B16, V19.B16
-	CBZ R12, nosums11
+	CBZ R12, nosums12
 	FMOVQ 272(R14), F20
 	FMOVS 0(R12), F21
 	WORD $0x6f954280 // mls v0.4s, v20.4s, v21.s[0]
@@ -889,7 +1112,7 @@ tworows5:
 	FMOVS 16(R12), F21
 	WORD $0x6f954293 // mls v19.4s, v20.4s, v21.s[0]
 	ADD $20, R12
-nosums11:
+nosums12:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -898,8 +1121,8 @@ nosums11:
 	ADD R10, R5, R9
 	ADD $336, R14, R15
 	SUBS $4, R23, R19
-	BLT rest13
-four12:
+	BLT rest14
+four13:
 	FMOVQ.P 16(R1), F20
 	FMOVQ.P 16(R2), F21
 	FMOVQ.P 16(R3), F22
@@ -1003,11 +1226,11 @@ four12:
 	WORD $0x4fb8eb53 // sdot v19.4s, v26.16b, v24.4b[3]
 	ADD $256, R15
 	SUBS $4, R19
-	BGE four12
-rest13:
+	BGE four13
+rest14:
 	ADDS $4, R19
-	BEQ sums15
-one14:
+	BEQ sums16
+one15:
 	FMOVS.P 4(R1), F20
 	FMOVS.P 4(R2), F21
 	FMOVS.P 4(R3), F22
@@ -1039,359 +1262,550 @@ one14:
 	WORD $0x4f98e393 // sdot v19.4s, v28.16b, v24.4b[0]
 	ADD $64, R15
 	SUBS $1, R19
-	BNE one14
-sums15:
+	BNE one15
+sums16:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once17
 	MOVW (R14), R26
-	CBZW R26, right16
-	FMOVQ 144(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
-	WORD $0x4eba458c // sshl v12.4s, v12.4s, v26.4s
-	WORD $0x4eba4610 // sshl v16.4s, v16.4s, v26.4s
-	FMOVQ 160(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
-	WORD $0x4eba45ad // sshl v13.4s, v13.4s, v26.4s
-	WORD $0x4eba4631 // sshl v17.4s, v17.4s, v26.4s
-	FMOVQ 176(R14), F26
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
-	WORD $0x4eba45ce // sshl v14.4s, v14.4s, v26.4s
-	WORD $0x4eba4652 // sshl v18.4s, v18.4s, v26.4s
-	FMOVQ 192(R14), F26
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
-	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
-	WORD $0x4eba45ef // sshl v15.4s, v15.4s, v26.4s
-	WORD $0x4eba4673 // sshl v19.4s, v19.4s, v26.4s
-right16:
+	CMP $2, R25
+	BEQ once17
+	CBZW R26, twice19
+	BGT up18
+	FMOVQ 144(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
+	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
+	WORD $0x4eb84610 // sshl v16.4s, v16.4s, v24.4s
+	FMOVQ 160(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
+	WORD $0x4eb845ad // sshl v13.4s, v13.4s, v24.4s
+	WORD $0x4eb84631 // sshl v17.4s, v17.4s, v24.4s
+	FMOVQ 176(R14), F24
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb844c6 // sshl v6.4s, v6.4s, v24.4s
+	WORD $0x4eb8454a // sshl v10.4s, v10.4s, v24.4s
+	WORD $0x4eb845ce // sshl v14.4s, v14.4s, v24.4s
+	WORD $0x4eb84652 // sshl v18.4s, v18.4s, v24.4s
+	FMOVQ 192(R14), F24
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
+	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
+	WORD $0x4eb845ef // sshl v15.4s, v15.4s, v24.4s
+	WORD $0x4eb84673 // sshl v19.4s, v19.4s, v24.4s
+twice19:
 	CMP $1, R25
-	BEQ every18
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab58c // sqrdmulh v12.4s, v12.4s, v26.4s
-	WORD $0x4ebb558c // srshl v12.4s, v12.4s, v27.4s
-	WORD $0x6ebab610 // sqrdmulh v16.4s, v16.4s, v26.4s
-	WORD $0x4ebb5610 // srshl v16.4s, v16.4s, v27.4s
+	BEQ every21
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
+	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
+	WORD $0x6eb8b610 // sqrdmulh v16.4s, v16.4s, v24.4s
+	WORD $0x4eb95610 // srshl v16.4s, v16.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab5ad // sqrdmulh v13.4s, v13.4s, v26.4s
-	WORD $0x4ebb55ad // srshl v13.4s, v13.4s, v27.4s
-	WORD $0x6ebab631 // sqrdmulh v17.4s, v17.4s, v26.4s
-	WORD $0x4ebb5631 // srshl v17.4s, v17.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b5ad // sqrdmulh v13.4s, v13.4s, v24.4s
+	WORD $0x4eb955ad // srshl v13.4s, v13.4s, v25.4s
+	WORD $0x6eb8b631 // sqrdmulh v17.4s, v17.4s, v24.4s
+	WORD $0x4eb95631 // srshl v17.4s, v17.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
-	WORD $0x6ebab5ce // sqrdmulh v14.4s, v14.4s, v26.4s
-	WORD $0x4ebb55ce // srshl v14.4s, v14.4s, v27.4s
-	WORD $0x6ebab652 // sqrdmulh v18.4s, v18.4s, v26.4s
-	WORD $0x4ebb5652 // srshl v18.4s, v18.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
+	WORD $0x6eb8b5ce // sqrdmulh v14.4s, v14.4s, v24.4s
+	WORD $0x4eb955ce // srshl v14.4s, v14.4s, v25.4s
+	WORD $0x6eb8b652 // sqrdmulh v18.4s, v18.4s, v24.4s
+	WORD $0x4eb95652 // srshl v18.4s, v18.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
-	WORD $0x6ebab5ef // sqrdmulh v15.4s, v15.4s, v26.4s
-	WORD $0x4ebb55ef // srshl v15.4s, v15.4s, v27.4s
-	WORD $0x6ebab673 // sqrdmulh v19.4s, v19.4s, v26.4s
-	WORD $0x4ebb5673 // srshl v19.4s, v19.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
+	WORD $0x6eb8b5ef // sqrdmulh v15.4s, v15.4s, v24.4s
+	WORD $0x4eb955ef // srshl v15.4s, v15.4s, v25.4s
+	WORD $0x6eb8b673 // sqrdmulh v19.4s, v19.4s, v24.4s
+	WORD $0x4eb95673 // srshl v19.4s, v19.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
-	B rescaled19
-every18:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4e3b1d1d // and v29.16b, v8.16b, v27.16b
-	WORD $0x4f2117a8 // ssra v8.4s, v29.4s, #31
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab58c // sqrdmulh v12.4s, v12.4s, v26.4s
-	WORD $0x4e3b1d9d // and v29.16b, v12.16b, v27.16b
-	WORD $0x4f2117ac // ssra v12.4s, v29.4s, #31
-	WORD $0x4ebb558c // srshl v12.4s, v12.4s, v27.4s
-	WORD $0x6ebab610 // sqrdmulh v16.4s, v16.4s, v26.4s
-	WORD $0x4e3b1e1d // and v29.16b, v16.16b, v27.16b
-	WORD $0x4f2117b0 // ssra v16.4s, v29.4s, #31
-	WORD $0x4ebb5610 // srshl v16.4s, v16.4s, v27.4s
+	B rescaled20
+every21:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4e391d1b // and v27.16b, v8.16b, v25.16b
+	WORD $0x4f211768 // ssra v8.4s, v27.4s, #31
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
+	WORD $0x4e391d9b // and v27.16b, v12.16b, v25.16b
+	WORD $0x4f21176c // ssra v12.4s, v27.4s, #31
+	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
+	WORD $0x6eb8b610 // sqrdmulh v16.4s, v16.4s, v24.4s
+	WORD $0x4e391e1b // and v27.16b, v16.16b, v25.16b
+	WORD $0x4f211770 // ssra v16.4s, v27.4s, #31
+	WORD $0x4eb95610 // srshl v16.4s, v16.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4e3b1d3d // and v29.16b, v9.16b, v27.16b
-	WORD $0x4f2117a9 // ssra v9.4s, v29.4s, #31
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab5ad // sqrdmulh v13.4s, v13.4s, v26.4s
-	WORD $0x4e3b1dbd // and v29.16b, v13.16b, v27.16b
-	WORD $0x4f2117ad // ssra v13.4s, v29.4s, #31
-	WORD $0x4ebb55ad // srshl v13.4s, v13.4s, v27.4s
-	WORD $0x6ebab631 // sqrdmulh v17.4s, v17.4s, v26.4s
-	WORD $0x4e3b1e3d // and v29.16b, v17.16b, v27.16b
-	WORD $0x4f2117b1 // ssra v17.4s, v29.4s, #31
-	WORD $0x4ebb5631 // srshl v17.4s, v17.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4e391d3b // and v27.16b, v9.16b, v25.16b
+	WORD $0x4f211769 // ssra v9.4s, v27.4s, #31
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b5ad // sqrdmulh v13.4s, v13.4s, v24.4s
+	WORD $0x4e391dbb // and v27.16b, v13.16b, v25.16b
+	WORD $0x4f21176d // ssra v13.4s, v27.4s, #31
+	WORD $0x4eb955ad // srshl v13.4s, v13.4s, v25.4s
+	WORD $0x6eb8b631 // sqrdmulh v17.4s, v17.4s, v24.4s
+	WORD $0x4e391e3b // and v27.16b, v17.16b, v25.16b
+	WORD $0x4f211771 // ssra v17.4s, v27.4s, #31
+	WORD $0x4eb95631 // srshl v17.4s, v17.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4e3b1cdd // and v29.16b, v6.16b, v27.16b
-	WORD $0x4f2117a6 // ssra v6.4s, v29.4s, #31
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4e3b1d5d // and v29.16b, v10.16b, v27.16b
-	WORD $0x4f2117aa // ssra v10.4s, v29.4s, #31
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
-	WORD $0x6ebab5ce // sqrdmulh v14.4s, v14.4s, v26.4s
-	WORD $0x4e3b1ddd // and v29.16b, v14.16b, v27.16b
-	WORD $0x4f2117ae // ssra v14.4s, v29.4s, #31
-	WORD $0x4ebb55ce // srshl v14.4s, v14.4s, v27.4s
-	WORD $0x6ebab652 // sqrdmulh v18.4s, v18.4s, v26.4s
-	WORD $0x4e3b1e5d // and v29.16b, v18.16b, v27.16b
-	WORD $0x4f2117b2 // ssra v18.4s, v29.4s, #31
-	WORD $0x4ebb5652 // srshl v18.4s, v18.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4e391cdb // and v27.16b, v6.16b, v25.16b
+	WORD $0x4f211766 // ssra v6.4s, v27.4s, #31
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4e391d5b // and v27.16b, v10.16b, v25.16b
+	WORD $0x4f21176a // ssra v10.4s, v27.4s, #31
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
+	WORD $0x6eb8b5ce // sqrdmulh v14.4s, v14.4s, v24.4s
+	WORD $0x4e391ddb // and v27.16b, v14.16b, v25.16b
+	WORD $0x4f21176e // ssra v14.4s, v27.4s, #31
+	WORD $0x4eb955ce // srshl v14.4s, v14.4s, v25.4s
+	WORD $0x6eb8b652 // sqrdmulh v18.4s, v18.4s, v24.4s
+	WORD $0x4e391e5b // and v27.16b, v18.16b, v25.16b
+	WORD $0x4f211772 // ssra v18.4s, v27.4s, #31
+	WORD $0x4eb95652 // srshl v18.4s, v18.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4e3b1cfd // and v29.16b, v7.16b, v27.16b
-	WORD $0x4f2117a7 // ssra v7.4s, v29.4s, #31
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4e3b1d7d // and v29.16b, v11.16b, v27.16b
-	WORD $0x4f2117ab // ssra v11.4s, v29.4s, #31
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
-	WORD $0x6ebab5ef // sqrdmulh v15.4s, v15.4s, v26.4s
-	WORD $0x4e3b1dfd // and v29.16b, v15.16b, v27.16b
-	WORD $0x4f2117af // ssra v15.4s, v29.4s, #31
-	WORD $0x4ebb55ef // srshl v15.4s, v15.4s, v27.4s
-	WORD $0x6ebab673 // sqrdmulh v19.4s, v19.4s, v26.4s
-	WORD $0x4e3b1e7d // and v29.16b, v19.16b, v27.16b
-	WORD $0x4f2117b3 // ssra v19.4s, v29.4s, #31
-	WORD $0x4ebb5673 // srshl v19.4s, v19.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4e391cfb // and v27.16b, v7.16b, v25.16b
+	WORD $0x4f211767 // ssra v7.4s, v27.4s, #31
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4e391d7b // and v27.16b, v11.16b, v25.16b
+	WORD $0x4f21176b // ssra v11.4s, v27.4s, #31
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
+	WORD $0x6eb8b5ef // sqrdmulh v15.4s, v15.4s, v24.4s
+	WORD $0x4e391dfb // and v27.16b, v15.16b, v25.16b
+	WORD $0x4f21176f // ssra v15.4s, v27.4s, #31
+	WORD $0x4eb955ef // srshl v15.4s, v15.4s, v25.4s
+	WORD $0x6eb8b673 // sqrdmulh v19.4s, v19.4s, v24.4s
+	WORD $0x4e391e7b // and v27.16b, v19.16b, v25.16b
+	WORD $0x4f211773 // ssra v19.4s, v27.4s, #31
+	WORD $0x4eb95673 // srshl v19.4s, v19.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
-	B rescaled19
+	B rescaled20
 once17:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
-	WORD $0x0ebac11d // smull v29.2d, v8.2s, v26.2s
-	WORD $0x4ebac11e // smull2 v30.2d, v8.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba8 // uzp1 v8.4s, v29.4s, v30.4s
-	WORD $0x0ebac19d // smull v29.2d, v12.2s, v26.2s
-	WORD $0x4ebac19e // smull2 v30.2d, v12.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bac // uzp1 v12.4s, v29.4s, v30.4s
-	WORD $0x0ebac21d // smull v29.2d, v16.2s, v26.2s
-	WORD $0x4ebac21e // smull2 v30.2d, v16.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb0 // uzp1 v16.4s, v29.4s, v30.4s
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x0eb8c11b // smull v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8c11c // smull2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	WORD $0x0eb8c19b // smull v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8c19c // smull2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
+	WORD $0x0eb8c21b // smull v27.2d, v16.2s, v24.2s
+	WORD $0x4eb8c21c // smull2 v28.2d, v16.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b70 // uzp1 v16.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
-	WORD $0x0ebac13d // smull v29.2d, v9.2s, v26.2s
-	WORD $0x4ebac13e // smull2 v30.2d, v9.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba9 // uzp1 v9.4s, v29.4s, v30.4s
-	WORD $0x0ebac1bd // smull v29.2d, v13.2s, v26.2s
-	WORD $0x4ebac1be // smull2 v30.2d, v13.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bad // uzp1 v13.4s, v29.4s, v30.4s
-	WORD $0x0ebac23d // smull v29.2d, v17.2s, v26.2s
-	WORD $0x4ebac23e // smull2 v30.2d, v17.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb1 // uzp1 v17.4s, v29.4s, v30.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x0eb8c13b // smull v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8c13c // smull2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1bb // smull v27.2d, v13.2s, v24.2s
+	WORD $0x4eb8c1bc // smull2 v28.2d, v13.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6d // uzp1 v13.4s, v27.4s, v28.4s
+	WORD $0x0eb8c23b // smull v27.2d, v17.2s, v24.2s
+	WORD $0x4eb8c23c // smull2 v28.2d, v17.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b71 // uzp1 v17.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac0dd // smull v29.2d, v6.2s, v26.2s
-	WORD $0x4ebac0de // smull2 v30.2d, v6.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
-	WORD $0x0ebac15d // smull v29.2d, v10.2s, v26.2s
-	WORD $0x4ebac15e // smull2 v30.2d, v10.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baa // uzp1 v10.4s, v29.4s, v30.4s
-	WORD $0x0ebac1dd // smull v29.2d, v14.2s, v26.2s
-	WORD $0x4ebac1de // smull2 v30.2d, v14.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bae // uzp1 v14.4s, v29.4s, v30.4s
-	WORD $0x0ebac25d // smull v29.2d, v18.2s, v26.2s
-	WORD $0x4ebac25e // smull2 v30.2d, v18.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb2 // uzp1 v18.4s, v29.4s, v30.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0db // smull v27.2d, v6.2s, v24.2s
+	WORD $0x4eb8c0dc // smull2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	WORD $0x0eb8c15b // smull v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8c15c // smull2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1db // smull v27.2d, v14.2s, v24.2s
+	WORD $0x4eb8c1dc // smull2 v28.2d, v14.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6e // uzp1 v14.4s, v27.4s, v28.4s
+	WORD $0x0eb8c25b // smull v27.2d, v18.2s, v24.2s
+	WORD $0x4eb8c25c // smull2 v28.2d, v18.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b72 // uzp1 v18.4s, v27.4s, v28.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
 	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0fd // smull v29.2d, v7.2s, v26.2s
-	WORD $0x4ebac0fe // smull2 v30.2d, v7.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba7 // uzp1 v7.4s, v29.4s, v30.4s
-	WORD $0x0ebac17d // smull v29.2d, v11.2s, v26.2s
-	WORD $0x4ebac17e // smull2 v30.2d, v11.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bab // uzp1 v11.4s, v29.4s, v30.4s
-	WORD $0x0ebac1fd // smull v29.2d, v15.2s, v26.2s
-	WORD $0x4ebac1fe // smull2 v30.2d, v15.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baf // uzp1 v15.4s, v29.4s, v30.4s
-	WORD $0x0ebac27d // smull v29.2d, v19.2s, v26.2s
-	WORD $0x4ebac27e // smull2 v30.2d, v19.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bb3 // uzp1 v19.4s, v29.4s, v30.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0fb // smull v27.2d, v7.2s, v24.2s
+	WORD $0x4eb8c0fc // smull2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	WORD $0x0eb8c17b // smull v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8c17c // smull2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1fb // smull v27.2d, v15.2s, v24.2s
+	WORD $0x4eb8c1fc // smull2 v28.2d, v15.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6f // uzp1 v15.4s, v27.4s, v28.4s
+	WORD $0x0eb8c27b // smull v27.2d, v19.2s, v24.2s
+	WORD $0x4eb8c27c // smull2 v28.2d, v19.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b73 // uzp1 v19.4s, v27.4s, v28.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
-rescaled19:
+	B rescaled20
+up18:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 144(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8811b // smlal v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8811c // smlal2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8819b // smlal v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8819c // smlal2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8821b // smlal v27.2d, v16.2s, v24.2s
+	WORD $0x4eb8821c // smlal2 v28.2d, v16.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b70 // uzp1 v16.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 160(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8813b // smlal v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8813c // smlal2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881bb // smlal v27.2d, v13.2s, v24.2s
+	WORD $0x4eb881bc // smlal2 v28.2d, v13.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6d // uzp1 v13.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8823b // smlal v27.2d, v17.2s, v24.2s
+	WORD $0x4eb8823c // smlal2 v28.2d, v17.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b71 // uzp1 v17.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
+	WORD $0x4ebf8631 // add v17.4s, v17.4s, v31.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 176(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880db // smlal v27.2d, v6.2s, v24.2s
+	WORD $0x4eb880dc // smlal2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8815b // smlal v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8815c // smlal2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881db // smlal v27.2d, v14.2s, v24.2s
+	WORD $0x4eb881dc // smlal2 v28.2d, v14.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6e // uzp1 v14.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8825b // smlal v27.2d, v18.2s, v24.2s
+	WORD $0x4eb8825c // smlal2 v28.2d, v18.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b72 // uzp1 v18.4s, v27.4s, v28.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
+	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
+	WORD $0x4ebf8652 // add v18.4s, v18.4s, v31.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 192(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880fb // smlal v27.2d, v7.2s, v24.2s
+	WORD $0x4eb880fc // smlal2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8817b // smlal v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8817c // smlal2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881fb // smlal v27.2d, v15.2s, v24.2s
+	WORD $0x4eb881fc // smlal2 v28.2d, v15.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6f // uzp1 v15.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8827b // smlal v27.2d, v19.2s, v24.2s
+	WORD $0x4eb8827c // smlal2 v28.2d, v19.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b73 // uzp1 v19.4s, v27.4s, v28.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
+	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
+	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
+rescaled20:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -1423,21 +1837,21 @@ rescaled19:
 	WORD $0x2e212a10 // sqxtun v16.8b, v16.8h
 	WORD $0x6e212a50 // sqxtun2 v16.16b, v18.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
-	WORD $0x6e3a6508 // umax v8.16b, v8.16b, v26.16b
-	WORD $0x6e3b6d08 // umin v8.16b, v8.16b, v27.16b
-	WORD $0x6e3a658c // umax v12.16b, v12.16b, v26.16b
-	WORD $0x6e3b6d8c // umin v12.16b, v12.16b, v27.16b
-	WORD $0x6e3a6610 // umax v16.16b, v16.16b, v26.16b
-	WORD $0x6e3b6e10 // umin v16.16b, v16.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
+	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
+	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
+	WORD $0x6e38658c // umax v12.16b, v12.16b, v24.16b
+	WORD $0x6e396d8c // umin v12.16b, v12.16b, v25.16b
+	WORD $0x6e386610 // umax v16.16b, v16.16b, v24.16b
+	WORD $0x6e396e10 // umin v16.16b, v16.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store20
+	CBZ R26, store22
 	VMOV V4.B16, V1.B16
 	VMOV V8.B16, V2.B16
 	VMOV V12.B16, V3.B16
@@ -1495,7 +1909,7 @@ rescaled19:
 	VMOV V3.B16, V12.B16
 	VMOV V2.B16, V8.B16
 	VMOV V1.B16, V4.B16
-store20:
+store22:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	FMOVQ F4, (R11)
@@ -1525,7 +1939,7 @@ tworows4:
 	VMOV V1.B16, V13.B16
 	VMOV V2.B16, V14.B16
 	VMOV V3.B16, V15.B16
-	CBZ R12, nosums21
+	CBZ R12, nosums23
 	FMOVQ 272(R14), F16
 	FMOVS 0(R12), F17
 	WORD $0x6f914200 // mls v0.4s, v16.4s, v17.s[0]
@@ -1563,7 +1977,7 @@ tworows4:
 	FMOVS 12(R12), F18
 	WORD $0x6f92420f // mls v15.4s, v16.4s, v18.s[0]
 	ADD $16, R12
-nosums21:
+nosums23:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -1571,8 +1985,8 @@ nosums21:
 	ADD R10, R4, R9
 	ADD $336, R14, R15
 	SUBS $4, R23, R19
-	BLT rest23
-four22:
+	BLT rest25
+four24:
 	FMOVQ.P 16(R1), F16
 	FMOVQ.P 16(R2), F17
 	FMOVQ.P 16(R3), F18
@@ -1659,11 +2073,11 @@ four22:
 	WORD $0x4fb3eb6f // sdot v15.4s, v27.16b, v19.4b[3]
 	ADD $256, R15
 	SUBS $4, R19
-	BGE four22
-rest23:
+	BGE four24
+rest25:
 	ADDS $4, R19
-	BEQ sums25
-one24:
+	BEQ sums27
+one26:
 	FMOVS.P 4(R1), F16
 	FMOVS.P 4(R2), F17
 	FMOVS.P 4(R3), F18
@@ -1690,299 +2104,458 @@ one24:
 	WORD $0x4f93e2ef // sdot v15.4s, v23.16b, v19.4b[0]
 	ADD $64, R15
 	SUBS $1, R19
-	BNE one24
-sums25:
+	BNE one26
+sums27:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once27
 	MOVW (R14), R26
-	CBZW R26, right26
-	FMOVQ 144(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
-	WORD $0x4eba458c // sshl v12.4s, v12.4s, v26.4s
-	FMOVQ 160(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
-	WORD $0x4eba45ad // sshl v13.4s, v13.4s, v26.4s
-	FMOVQ 176(R14), F26
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
-	WORD $0x4eba45ce // sshl v14.4s, v14.4s, v26.4s
-	FMOVQ 192(R14), F26
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
-	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
-	WORD $0x4eba45ef // sshl v15.4s, v15.4s, v26.4s
-right26:
+	CMP $2, R25
+	BEQ once28
+	CBZW R26, twice30
+	BGT up29
+	FMOVQ 144(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
+	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
+	FMOVQ 160(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
+	WORD $0x4eb845ad // sshl v13.4s, v13.4s, v24.4s
+	FMOVQ 176(R14), F24
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb844c6 // sshl v6.4s, v6.4s, v24.4s
+	WORD $0x4eb8454a // sshl v10.4s, v10.4s, v24.4s
+	WORD $0x4eb845ce // sshl v14.4s, v14.4s, v24.4s
+	FMOVQ 192(R14), F24
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
+	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
+	WORD $0x4eb845ef // sshl v15.4s, v15.4s, v24.4s
+twice30:
 	CMP $1, R25
-	BEQ every28
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab58c // sqrdmulh v12.4s, v12.4s, v26.4s
-	WORD $0x4ebb558c // srshl v12.4s, v12.4s, v27.4s
+	BEQ every32
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
+	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab5ad // sqrdmulh v13.4s, v13.4s, v26.4s
-	WORD $0x4ebb55ad // srshl v13.4s, v13.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b5ad // sqrdmulh v13.4s, v13.4s, v24.4s
+	WORD $0x4eb955ad // srshl v13.4s, v13.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
-	WORD $0x6ebab5ce // sqrdmulh v14.4s, v14.4s, v26.4s
-	WORD $0x4ebb55ce // srshl v14.4s, v14.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
+	WORD $0x6eb8b5ce // sqrdmulh v14.4s, v14.4s, v24.4s
+	WORD $0x4eb955ce // srshl v14.4s, v14.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
-	WORD $0x6ebab5ef // sqrdmulh v15.4s, v15.4s, v26.4s
-	WORD $0x4ebb55ef // srshl v15.4s, v15.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
+	WORD $0x6eb8b5ef // sqrdmulh v15.4s, v15.4s, v24.4s
+	WORD $0x4eb955ef // srshl v15.4s, v15.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-	B rescaled29
-every28:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4e3b1d1d // and v29.16b, v8.16b, v27.16b
-	WORD $0x4f2117a8 // ssra v8.4s, v29.4s, #31
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab58c // sqrdmulh v12.4s, v12.4s, v26.4s
-	WORD $0x4e3b1d9d // and v29.16b, v12.16b, v27.16b
-	WORD $0x4f2117ac // ssra v12.4s, v29.4s, #31
-	WORD $0x4ebb558c // srshl v12.4s, v12.4s, v27.4s
+	B rescaled31
+every32:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4e391d1b // and v27.16b, v8.16b, v25.16b
+	WORD $0x4f211768 // ssra v8.4s, v27.4s, #31
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
+	WORD $0x4e391d9b // and v27.16b, v12.16b, v25.16b
+	WORD $0x4f21176c // ssra v12.4s, v27.4s, #31
+	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4e3b1d3d // and v29.16b, v9.16b, v27.16b
-	WORD $0x4f2117a9 // ssra v9.4s, v29.4s, #31
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab5ad // sqrdmulh v13.4s, v13.4s, v26.4s
-	WORD $0x4e3b1dbd // and v29.16b, v13.16b, v27.16b
-	WORD $0x4f2117ad // ssra v13.4s, v29.4s, #31
-	WORD $0x4ebb55ad // srshl v13.4s, v13.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4e391d3b // and v27.16b, v9.16b, v25.16b
+	WORD $0x4f211769 // ssra v9.4s, v27.4s, #31
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b5ad // sqrdmulh v13.4s, v13.4s, v24.4s
+	WORD $0x4e391dbb // and v27.16b, v13.16b, v25.16b
+	WORD $0x4f21176d // ssra v13.4s, v27.4s, #31
+	WORD $0x4eb955ad // srshl v13.4s, v13.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4e3b1cdd // and v29.16b, v6.16b, v27.16b
-	WORD $0x4f2117a6 // ssra v6.4s, v29.4s, #31
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4e3b1d5d // and v29.16b, v10.16b, v27.16b
-	WORD $0x4f2117aa // ssra v10.4s, v29.4s, #31
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
-	WORD $0x6ebab5ce // sqrdmulh v14.4s, v14.4s, v26.4s
-	WORD $0x4e3b1ddd // and v29.16b, v14.16b, v27.16b
-	WORD $0x4f2117ae // ssra v14.4s, v29.4s, #31
-	WORD $0x4ebb55ce // srshl v14.4s, v14.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4e391cdb // and v27.16b, v6.16b, v25.16b
+	WORD $0x4f211766 // ssra v6.4s, v27.4s, #31
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4e391d5b // and v27.16b, v10.16b, v25.16b
+	WORD $0x4f21176a // ssra v10.4s, v27.4s, #31
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
+	WORD $0x6eb8b5ce // sqrdmulh v14.4s, v14.4s, v24.4s
+	WORD $0x4e391ddb // and v27.16b, v14.16b, v25.16b
+	WORD $0x4f21176e // ssra v14.4s, v27.4s, #31
+	WORD $0x4eb955ce // srshl v14.4s, v14.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4e3b1cfd // and v29.16b, v7.16b, v27.16b
-	WORD $0x4f2117a7 // ssra v7.4s, v29.4s, #31
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4e3b1d7d // and v29.16b, v11.16b, v27.16b
-	WORD $0x4f2117ab // ssra v11.4s, v29.4s, #31
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
-	WORD $0x6ebab5ef // sqrdmulh v15.4s, v15.4s, v26.4s
-	WORD $0x4e3b1dfd // and v29.16b, v15.16b, v27.16b
-	WORD $0x4f2117af // ssra v15.4s, v29.4s, #31
-	WORD $0x4ebb55ef // srshl v15.4s, v15.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4e391cfb // and v27.16b, v7.16b, v25.16b
+	WORD $0x4f211767 // ssra v7.4s, v27.4s, #31
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4e391d7b // and v27.16b, v11.16b, v25.16b
+	WORD $0x4f21176b // ssra v11.4s, v27.4s, #31
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
+	WORD $0x6eb8b5ef // sqrdmulh v15.4s, v15.4s, v24.4s
+	WORD $0x4e391dfb // and v27.16b, v15.16b, v25.16b
+	WORD $0x4f21176f // ssra v15.4s, v27.4s, #31
+	WORD $0x4eb955ef // srshl v15.4s, v15.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-	B rescaled29
-once27:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
-	WORD $0x0ebac11d // smull v29.2d, v8.2s, v26.2s
-	WORD $0x4ebac11e // smull2 v30.2d, v8.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba8 // uzp1 v8.4s, v29.4s, v30.4s
-	WORD $0x0ebac19d // smull v29.2d, v12.2s, v26.2s
-	WORD $0x4ebac19e // smull2 v30.2d, v12.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bac // uzp1 v12.4s, v29.4s, v30.4s
+	B rescaled31
+once28:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x0eb8c11b // smull v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8c11c // smull2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	WORD $0x0eb8c19b // smull v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8c19c // smull2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
-	WORD $0x0ebac13d // smull v29.2d, v9.2s, v26.2s
-	WORD $0x4ebac13e // smull2 v30.2d, v9.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba9 // uzp1 v9.4s, v29.4s, v30.4s
-	WORD $0x0ebac1bd // smull v29.2d, v13.2s, v26.2s
-	WORD $0x4ebac1be // smull2 v30.2d, v13.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bad // uzp1 v13.4s, v29.4s, v30.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x0eb8c13b // smull v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8c13c // smull2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1bb // smull v27.2d, v13.2s, v24.2s
+	WORD $0x4eb8c1bc // smull2 v28.2d, v13.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6d // uzp1 v13.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac0dd // smull v29.2d, v6.2s, v26.2s
-	WORD $0x4ebac0de // smull2 v30.2d, v6.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
-	WORD $0x0ebac15d // smull v29.2d, v10.2s, v26.2s
-	WORD $0x4ebac15e // smull2 v30.2d, v10.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baa // uzp1 v10.4s, v29.4s, v30.4s
-	WORD $0x0ebac1dd // smull v29.2d, v14.2s, v26.2s
-	WORD $0x4ebac1de // smull2 v30.2d, v14.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bae // uzp1 v14.4s, v29.4s, v30.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0db // smull v27.2d, v6.2s, v24.2s
+	WORD $0x4eb8c0dc // smull2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	WORD $0x0eb8c15b // smull v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8c15c // smull2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1db // smull v27.2d, v14.2s, v24.2s
+	WORD $0x4eb8c1dc // smull2 v28.2d, v14.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6e // uzp1 v14.4s, v27.4s, v28.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0fd // smull v29.2d, v7.2s, v26.2s
-	WORD $0x4ebac0fe // smull2 v30.2d, v7.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba7 // uzp1 v7.4s, v29.4s, v30.4s
-	WORD $0x0ebac17d // smull v29.2d, v11.2s, v26.2s
-	WORD $0x4ebac17e // smull2 v30.2d, v11.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bab // uzp1 v11.4s, v29.4s, v30.4s
-	WORD $0x0ebac1fd // smull v29.2d, v15.2s, v26.2s
-	WORD $0x4ebac1fe // smull2 v30.2d, v15.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baf // uzp1 v15.4s, v29.4s, v30.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0fb // smull v27.2d, v7.2s, v24.2s
+	WORD $0x4eb8c0fc // smull2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	WORD $0x0eb8c17b // smull v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8c17c // smull2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1fb // smull v27.2d, v15.2s, v24.2s
+	WORD $0x4eb8c1fc // smull2 v28.2d, v15.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6f // uzp1 v15.4s, v27.4s, v28.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-rescaled29:
+	B rescaled31
+up29:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 144(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8811b // smlal v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8811c // smlal2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8819b // smlal v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8819c // smlal2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 160(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8813b // smlal v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8813c // smlal2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881bb // smlal v27.2d, v13.2s, v24.2s
+	WORD $0x4eb881bc // smlal2 v28.2d, v13.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6d // uzp1 v13.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 176(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880db // smlal v27.2d, v6.2s, v24.2s
+	WORD $0x4eb880dc // smlal2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8815b // smlal v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8815c // smlal2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881db // smlal v27.2d, v14.2s, v24.2s
+	WORD $0x4eb881dc // smlal2 v28.2d, v14.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6e // uzp1 v14.4s, v27.4s, v28.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
+	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 192(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880fb // smlal v27.2d, v7.2s, v24.2s
+	WORD $0x4eb880fc // smlal2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8817b // smlal v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8817c // smlal2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881fb // smlal v27.2d, v15.2s, v24.2s
+	WORD $0x4eb881fc // smlal2 v28.2d, v15.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6f // uzp1 v15.4s, v27.4s, v28.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
+	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
+rescaled31:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -2008,19 +2581,19 @@ rescaled29:
 	WORD $0x2e21298c // sqxtun v12.8b, v12.8h
 	WORD $0x6e2129cc // sqxtun2 v12.16b, v14.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
-	WORD $0x6e3a6508 // umax v8.16b, v8.16b, v26.16b
-	WORD $0x6e3b6d08 // umin v8.16b, v8.16b, v27.16b
-	WORD $0x6e3a658c // umax v12.16b, v12.16b, v26.16b
-	WORD $0x6e3b6d8c // umin v12.16b, v12.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
+	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
+	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
+	WORD $0x6e38658c // umax v12.16b, v12.16b, v24.16b
+	WORD $0x6e396d8c // umin v12.16b, v12.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store30
+	CBZ R26, store33
 	VMOV V4.B16, V1.B16
 	VMOV V8.B16, V2.B16
 	VMOV V12.B16, V3.B16
@@ -2068,7 +2641,7 @@ rescaled29:
 	VMOV V3.B16, V12.B16
 	VMOV V2.B16, V8.B16
 	VMOV V1.B16, V4.B16
-store30:
+store33:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	FMOVQ F4, (R11)
@@ -2092,7 +2665,7 @@ tworows3:
 	VMOV V1.B16, V9.B16
 	VMOV V2.B16, V10.B16
 	VMOV V3.B16, V11.B16
-	CBZ R12, nosums31
+	CBZ R12, nosums34
 	FMOVQ 272(R14), F12
 	FMOVS 0(R12), F13
 	WORD $0x6f8d4180 // mls v0.4s, v12.4s, v13.s[0]
@@ -2122,15 +2695,15 @@ tworows3:
 	FMOVS 8(R12), F13
 	WORD $0x6f8d418b // mls v11.4s, v12.4s, v13.s[0]
 	ADD $12, R12
-nosums31:
+nosums34:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
 	ADD R10, R3, R9
 	ADD $336, R14, R15
 	SUBS $4, R23, R19
-	BLT rest33
-four32:
+	BLT rest36
+four35:
 	FMOVQ.P 16(R1), F12
 	FMOVQ.P 16(R2), F13
 	FMOVQ.P 16(R3), F14
@@ -2200,11 +2773,11 @@ four32:
 	WORD $0x4faeeacb // sdot v11.4s, v22.16b, v14.4b[3]
 	ADD $256, R15
 	SUBS $4, R19
-	BGE four32
-rest33:
+	BGE four35
+rest36:
 	ADDS $4, R19
-	BEQ sums35
-one34:
+	BEQ sums38
+one37:
 	FMOVS.P 4(R1), F12
 	FMOVS.P 4(R2), F13
 	FMOVS.P 4(R3), F14
@@ -2226,239 +2799,366 @@ one34:
 	WORD $0x4f8ee24b // sdot v11.4s, v18.16b, v14.4b[0]
 	ADD $64, R15
 	SUBS $1, R19
-	BNE one34
-sums35:
+	BNE one37
+sums38:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once37
 	MOVW (R14), R26
-	CBZW R26, right36
-	FMOVQ 144(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
-	FMOVQ 160(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
-	FMOVQ 176(R14), F26
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
-	FMOVQ 192(R14), F26
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
-	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
-right36:
+	CMP $2, R25
+	BEQ once39
+	CBZW R26, twice41
+	BGT up40
+	FMOVQ 144(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
+	FMOVQ 160(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
+	FMOVQ 176(R14), F24
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb844c6 // sshl v6.4s, v6.4s, v24.4s
+	WORD $0x4eb8454a // sshl v10.4s, v10.4s, v24.4s
+	FMOVQ 192(R14), F24
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
+	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
+twice41:
 	CMP $1, R25
-	BEQ every38
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
+	BEQ every43
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-	B rescaled39
-every38:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4e3b1d1d // and v29.16b, v8.16b, v27.16b
-	WORD $0x4f2117a8 // ssra v8.4s, v29.4s, #31
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
+	B rescaled42
+every43:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4e391d1b // and v27.16b, v8.16b, v25.16b
+	WORD $0x4f211768 // ssra v8.4s, v27.4s, #31
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4e3b1d3d // and v29.16b, v9.16b, v27.16b
-	WORD $0x4f2117a9 // ssra v9.4s, v29.4s, #31
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4e391d3b // and v27.16b, v9.16b, v25.16b
+	WORD $0x4f211769 // ssra v9.4s, v27.4s, #31
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4e3b1cdd // and v29.16b, v6.16b, v27.16b
-	WORD $0x4f2117a6 // ssra v6.4s, v29.4s, #31
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4e3b1d5d // and v29.16b, v10.16b, v27.16b
-	WORD $0x4f2117aa // ssra v10.4s, v29.4s, #31
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4e391cdb // and v27.16b, v6.16b, v25.16b
+	WORD $0x4f211766 // ssra v6.4s, v27.4s, #31
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4e391d5b // and v27.16b, v10.16b, v25.16b
+	WORD $0x4f21176a // ssra v10.4s, v27.4s, #31
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4e3b1cfd // and v29.16b, v7.16b, v27.16b
-	WORD $0x4f2117a7 // ssra v7.4s, v29.4s, #31
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4e3b1d7d // and v29.16b, v11.16b, v27.16b
-	WORD $0x4f2117ab // ssra v11.4s, v29.4s, #31
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4e391cfb // and v27.16b, v7.16b, v25.16b
+	WORD $0x4f211767 // ssra v7.4s, v27.4s, #31
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4e391d7b // and v27.16b, v11.16b, v25.16b
+	WORD $0x4f21176b // ssra v11.4s, v27.4s, #31
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-	B rescaled39
-once37:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
-	WORD $0x0ebac11d // smull v29.2d, v8.2s, v26.2s
-	WORD $0x4ebac11e // smull2 v30.2d, v8.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba8 // uzp1 v8.4s, v29.4s, v30.4s
+	B rescaled42
+once39:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x0eb8c11b // smull v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8c11c // smull2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
-	WORD $0x0ebac13d // smull v29.2d, v9.2s, v26.2s
-	WORD $0x4ebac13e // smull2 v30.2d, v9.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba9 // uzp1 v9.4s, v29.4s, v30.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x0eb8c13b // smull v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8c13c // smull2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac0dd // smull v29.2d, v6.2s, v26.2s
-	WORD $0x4ebac0de // smull2 v30.2d, v6.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
-	WORD $0x0ebac15d // smull v29.2d, v10.2s, v26.2s
-	WORD $0x4ebac15e // smull2 v30.2d, v10.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baa // uzp1 v10.4s, v29.4s, v30.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0db // smull v27.2d, v6.2s, v24.2s
+	WORD $0x4eb8c0dc // smull2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	WORD $0x0eb8c15b // smull v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8c15c // smull2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0fd // smull v29.2d, v7.2s, v26.2s
-	WORD $0x4ebac0fe // smull2 v30.2d, v7.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba7 // uzp1 v7.4s, v29.4s, v30.4s
-	WORD $0x0ebac17d // smull v29.2d, v11.2s, v26.2s
-	WORD $0x4ebac17e // smull2 v30.2d, v11.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bab // uzp1 v11.4s, v29.4s, v30.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0fb // smull v27.2d, v7.2s, v24.2s
+	WORD $0x4eb8c0fc // smull2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	WORD $0x0eb8c17b // smull v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8c17c // smull2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-rescaled39:
+	B rescaled42
+up40:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 144(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8811b // smlal v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8811c // smlal2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 160(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8813b // smlal v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8813c // smlal2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 176(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880db // smlal v27.2d, v6.2s, v24.2s
+	WORD $0x4eb880dc // smlal2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8815b // smlal v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8815c // smlal2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 192(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880fb // smlal v27.2d, v7.2s, v24.2s
+	WORD $0x4eb880fc // smlal2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8817b // smlal v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8817c // smlal2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
+rescaled42:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -2478,17 +3178,17 @@ rescaled39:
 	WORD $0x2e212908 // sqxtun v8.8b, v8.8h
 	WORD $0x6e212948 // sqxtun2 v8.16b, v10.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
-	WORD $0x6e3a6508 // umax v8.16b, v8.16b, v26.16b
-	WORD $0x6e3b6d08 // umin v8.16b, v8.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
+	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
+	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store40
+	CBZ R26, store44
 	VMOV V4.B16, V1.B16
 	VMOV V8.B16, V2.B16
 	FLDPQ 0(R26), (F16, F17)
@@ -2526,7 +3226,7 @@ rescaled39:
 	VMOV V10.B16, V2.B16
 	VMOV V2.B16, V8.B16
 	VMOV V1.B16, V4.B16
-store40:
+store44:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	FMOVQ F4, (R11)
@@ -2544,7 +3244,7 @@ tworows2:
 	VMOV V1.B16, V5.B16
 	VMOV V2.B16, V6.B16
 	VMOV V3.B16, V7.B16
-	CBZ R12, nosums41
+	CBZ R12, nosums45
 	FMOVQ 272(R14), F8
 	FMOVS 0(R12), F9
 	WORD $0x6f894100 // mls v0.4s, v8.4s, v9.s[0]
@@ -2566,7 +3266,7 @@ tworows2:
 	FMOVS 4(R12), F10
 	WORD $0x6f8a4107 // mls v7.4s, v8.4s, v10.s[0]
 	ADD $8, R12
-nosums41:
+nosums45:
 	VEOR V8.B16, V8.B16, V8.B16
 	VEOR V9.B16, V9.B16, V9.B16
 	VEOR V10.B16, V10.B16, V10.B16
@@ -2580,8 +3280,8 @@ nosums41:
 	ADD R10, R2, R9
 	ADD $336, R14, R15
 	SUBS $4, R23, R19
-	BLT rest43
-four42:
+	BLT rest47
+four46:
 	FMOVQ.P 16(R1), F16
 	FMOVQ.P 16(R2), F17
 	FMOVQ 0(R15), F18
@@ -2634,11 +3334,11 @@ four42:
 	WORD $0x4fb1eb2f // sdot v15.4s, v25.16b, v17.4b[3]
 	ADD $256, R15
 	SUBS $4, R19
-	BGE four42
-rest43:
+	BGE four46
+rest47:
 	ADDS $4, R19
-	BEQ sums45
-one44:
+	BEQ sums49
+one48:
 	FMOVS.P 4(R1), F16
 	FMOVS.P 4(R2), F17
 	FMOVQ 0(R15), F18
@@ -2655,8 +3355,8 @@ one44:
 	WORD $0x4f91e2a7 // sdot v7.4s, v21.16b, v17.4b[0]
 	ADD $64, R15
 	SUBS $1, R19
-	BNE one44
-sums45:
+	BNE one48
+sums49:
 	WORD $0x4ea88400 // add v0.4s, v0.4s, v8.4s
 	WORD $0x4ea98421 // add v1.4s, v1.4s, v9.4s
 	WORD $0x4eaa8442 // add v2.4s, v2.4s, v10.4s
@@ -2668,174 +3368,269 @@ sums45:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once47
 	MOVW (R14), R26
-	CBZW R26, right46
-	FMOVQ 144(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	FMOVQ 160(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	FMOVQ 176(R14), F26
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	FMOVQ 192(R14), F26
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
-right46:
+	CMP $2, R25
+	BEQ once50
+	CBZW R26, twice52
+	BGT up51
+	FMOVQ 144(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	FMOVQ 160(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+	FMOVQ 176(R14), F24
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb844c6 // sshl v6.4s, v6.4s, v24.4s
+	FMOVQ 192(R14), F24
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
+twice52:
 	CMP $1, R25
-	BEQ every48
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
+	BEQ every54
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-	B rescaled49
-every48:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
+	B rescaled53
+every54:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4e3b1cdd // and v29.16b, v6.16b, v27.16b
-	WORD $0x4f2117a6 // ssra v6.4s, v29.4s, #31
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4e391cdb // and v27.16b, v6.16b, v25.16b
+	WORD $0x4f211766 // ssra v6.4s, v27.4s, #31
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4e3b1cfd // and v29.16b, v7.16b, v27.16b
-	WORD $0x4f2117a7 // ssra v7.4s, v29.4s, #31
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4e391cfb // and v27.16b, v7.16b, v25.16b
+	WORD $0x4f211767 // ssra v7.4s, v27.4s, #31
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-	B rescaled49
-once47:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
+	B rescaled53
+once50:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac0dd // smull v29.2d, v6.2s, v26.2s
-	WORD $0x4ebac0de // smull2 v30.2d, v6.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0db // smull v27.2d, v6.2s, v24.2s
+	WORD $0x4eb8c0dc // smull2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0fd // smull v29.2d, v7.2s, v26.2s
-	WORD $0x4ebac0fe // smull2 v30.2d, v7.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba7 // uzp1 v7.4s, v29.4s, v30.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0fb // smull v27.2d, v7.2s, v24.2s
+	WORD $0x4eb8c0fc // smull2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-rescaled49:
+	B rescaled53
+up51:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 144(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 160(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 176(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880db // smlal v27.2d, v6.2s, v24.2s
+	WORD $0x4eb880dc // smlal2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 192(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880fb // smlal v27.2d, v7.2s, v24.2s
+	WORD $0x4eb880fc // smlal2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
+rescaled53:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -2849,15 +3644,15 @@ rescaled49:
 	WORD $0x2e212884 // sqxtun v4.8b, v4.8h
 	WORD $0x6e2128c4 // sqxtun2 v4.16b, v6.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store50
+	CBZ R26, store55
 	VMOV V4.B16, V1.B16
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
@@ -2885,7 +3680,7 @@ rescaled49:
 	VMOV V8.B16, V0.B16
 	VMOV V9.B16, V1.B16
 	VMOV V1.B16, V4.B16
-store50:
+store55:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	FMOVQ F4, (R11)
@@ -2897,7 +3692,7 @@ tworows1:
 	BLT done
 	FLDPQ 16(R14), (F0, F1)
 	FLDPQ 48(R14), (F2, F3)
-	CBZ R12, nosums51
+	CBZ R12, nosums56
 	FMOVQ 272(R14), F4
 	FMOVS 0(R12), F5
 	WORD $0x6f854080 // mls v0.4s, v4.4s, v5.s[0]
@@ -2911,7 +3706,7 @@ tworows1:
 	FMOVS 0(R12), F5
 	WORD $0x6f854083 // mls v3.4s, v4.4s, v5.s[0]
 	ADD $4, R12
-nosums51:
+nosums56:
 	VEOR V4.B16, V4.B16, V4.B16
 	VEOR V5.B16, V5.B16, V5.B16
 	VEOR V6.B16, V6.B16, V6.B16
@@ -2928,8 +3723,8 @@ nosums51:
 	ADD R10, R1, R9
 	ADD $336, R14, R15
 	SUBS $4, R23, R19
-	BLT rest53
-four52:
+	BLT rest58
+four57:
 	FMOVQ.P 16(R1), F16
 	FMOVQ 0(R15), F17
 	FMOVQ 16(R15), F18
@@ -2969,11 +3764,11 @@ four52:
 	PRFM 2240(R15), PLDL1KEEP
 	ADD $256, R15
 	SUBS $4, R19
-	BGE four52
-rest53:
+	BGE four57
+rest58:
 	ADDS $4, R19
-	BEQ sums55
-one54:
+	BEQ sums60
+one59:
 	FMOVS.P 4(R1), F16
 	FMOVQ 0(R15), F17
 	FMOVQ 16(R15), F18
@@ -2985,8 +3780,8 @@ one54:
 	WORD $0x4f90e283 // sdot v3.4s, v20.16b, v16.4b[0]
 	ADD $64, R15
 	SUBS $1, R19
-	BNE one54
-sums55:
+	BNE one59
+sums60:
 	WORD $0x4ea48400 // add v0.4s, v0.4s, v4.4s
 	WORD $0x4ea58421 // add v1.4s, v1.4s, v5.4s
 	WORD $0x4ea68442 // add v2.4s, v2.4s, v6.4s
@@ -3002,114 +3797,177 @@ sums55:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once57
 	MOVW (R14), R26
-	CBZW R26, right56
-	FMOVQ 144(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	FMOVQ 160(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	FMOVQ 176(R14), F26
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	FMOVQ 192(R14), F26
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-right56:
+	CMP $2, R25
+	BEQ once61
+	CBZW R26, twice63
+	BGT up62
+	FMOVQ 144(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	FMOVQ 160(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	FMOVQ 176(R14), F24
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	FMOVQ 192(R14), F24
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+twice63:
 	CMP $1, R25
-	BEQ every58
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
+	BEQ every65
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-	B rescaled59
-every58:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
+	B rescaled64
+every65:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-	B rescaled59
-once57:
-	FMOVQ 80(R14), F26
-	FMOVQ 208(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
+	B rescaled64
+once61:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 96(R14), F26
-	FMOVQ 224(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	FMOVQ 112(R14), F26
-	FMOVQ 240(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 128(R14), F26
-	FMOVQ 256(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-rescaled59:
+	B rescaled64
+up62:
+	FMOVQ 80(R14), F24
+	FMOVQ 208(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 144(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	FMOVQ 96(R14), F24
+	FMOVQ 224(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 160(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	FMOVQ 112(R14), F24
+	FMOVQ 240(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 176(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	FMOVQ 128(R14), F24
+	FMOVQ 256(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 192(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+rescaled64:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -3117,13 +3975,13 @@ rescaled59:
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
 	WORD $0x6e212840 // sqxtun2 v0.16b, v2.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store60
+	CBZ R26, store66
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
 	FLDPQ 64(R26), (F20, F21)
@@ -3141,7 +3999,7 @@ rescaled59:
 	WORD $0x6e2f8400 // sub v0.16b, v0.16b, v15.16b
 	VTBX V0.B16, [V28.B16, V29.B16, V30.B16, V31.B16], V8.B16
 	VMOV V8.B16, V0.B16
-store60:
+store66:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	SUB $1, R13
@@ -3166,7 +4024,7 @@ onerows8:
 	VMOV V1.B16, V13.B16
 	VMOV V0.B16, V14.B16
 	VMOV V1.B16, V15.B16
-	CBZ R12, nosums61
+	CBZ R12, nosums67
 	FMOVQ 144(R14), F16
 	FMOVS 0(R12), F17
 	WORD $0x6f914200 // mls v0.4s, v16.4s, v17.s[0]
@@ -3202,7 +4060,7 @@ onerows8:
 	FMOVS 28(R12), F18
 	WORD $0x6f92420f // mls v15.4s, v16.4s, v18.s[0]
 	ADD $32, R12
-nosums61:
+nosums67:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -3214,8 +4072,8 @@ nosums61:
 	ADD R10, R8, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest63
-four62:
+	BLT rest69
+four68:
 	FMOVQ.P 16(R1), F16
 	FMOVQ.P 16(R2), F17
 	FMOVQ.P 16(R3), F18
@@ -3298,11 +4156,11 @@ four62:
 	WORD $0x4fb7ebef // sdot v15.4s, v31.16b, v23.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four62
-rest63:
+	BGE four68
+rest69:
 	ADDS $4, R19
-	BEQ sums65
-one64:
+	BEQ sums71
+one70:
 	FMOVS.P 4(R1), F16
 	FMOVS.P 4(R2), F17
 	FMOVS.P 4(R3), F18
@@ -3331,54 +4189,55 @@ one64:
 	WORD $0x4f97e32f // sdot v15.4s, v25.16b, v23.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one64
-sums65:
+	BNE one70
+sums71:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once67
 	MOVW (R14), R26
-	CBZW R26, right66
-	FMOVQ 80(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
-	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
-	WORD $0x4eba458c // sshl v12.4s, v12.4s, v26.4s
-	WORD $0x4eba45ce // sshl v14.4s, v14.4s, v26.4s
-	FMOVQ 96(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
-	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
-	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
-	WORD $0x4eba45ad // sshl v13.4s, v13.4s, v26.4s
-	WORD $0x4eba45ef // sshl v15.4s, v15.4s, v26.4s
-right66:
+	CMP $2, R25
+	BEQ once72
+	CBZW R26, twice74
+	BGT up73
+	FMOVQ 80(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	WORD $0x4eb844c6 // sshl v6.4s, v6.4s, v24.4s
+	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
+	WORD $0x4eb8454a // sshl v10.4s, v10.4s, v24.4s
+	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
+	WORD $0x4eb845ce // sshl v14.4s, v14.4s, v24.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
+	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
+	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
+	WORD $0x4eb845ad // sshl v13.4s, v13.4s, v24.4s
+	WORD $0x4eb845ef // sshl v15.4s, v15.4s, v24.4s
+twice74:
 	CMP $1, R25
-	BEQ every68
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
-	WORD $0x6ebab58c // sqrdmulh v12.4s, v12.4s, v26.4s
-	WORD $0x4ebb558c // srshl v12.4s, v12.4s, v27.4s
-	WORD $0x6ebab5ce // sqrdmulh v14.4s, v14.4s, v26.4s
-	WORD $0x4ebb55ce // srshl v14.4s, v14.4s, v27.4s
+	BEQ every76
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
+	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
+	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
+	WORD $0x6eb8b5ce // sqrdmulh v14.4s, v14.4s, v24.4s
+	WORD $0x4eb955ce // srshl v14.4s, v14.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
@@ -3387,24 +4246,24 @@ right66:
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
-	WORD $0x6ebab5ad // sqrdmulh v13.4s, v13.4s, v26.4s
-	WORD $0x4ebb55ad // srshl v13.4s, v13.4s, v27.4s
-	WORD $0x6ebab5ef // sqrdmulh v15.4s, v15.4s, v26.4s
-	WORD $0x4ebb55ef // srshl v15.4s, v15.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
+	WORD $0x6eb8b5ad // sqrdmulh v13.4s, v13.4s, v24.4s
+	WORD $0x4eb955ad // srshl v13.4s, v13.4s, v25.4s
+	WORD $0x6eb8b5ef // sqrdmulh v15.4s, v15.4s, v24.4s
+	WORD $0x4eb955ef // srshl v15.4s, v15.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
@@ -3413,42 +4272,42 @@ right66:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-	B rescaled69
-every68:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4e3b1cdd // and v29.16b, v6.16b, v27.16b
-	WORD $0x4f2117a6 // ssra v6.4s, v29.4s, #31
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4e3b1d1d // and v29.16b, v8.16b, v27.16b
-	WORD $0x4f2117a8 // ssra v8.4s, v29.4s, #31
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4e3b1d5d // and v29.16b, v10.16b, v27.16b
-	WORD $0x4f2117aa // ssra v10.4s, v29.4s, #31
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
-	WORD $0x6ebab58c // sqrdmulh v12.4s, v12.4s, v26.4s
-	WORD $0x4e3b1d9d // and v29.16b, v12.16b, v27.16b
-	WORD $0x4f2117ac // ssra v12.4s, v29.4s, #31
-	WORD $0x4ebb558c // srshl v12.4s, v12.4s, v27.4s
-	WORD $0x6ebab5ce // sqrdmulh v14.4s, v14.4s, v26.4s
-	WORD $0x4e3b1ddd // and v29.16b, v14.16b, v27.16b
-	WORD $0x4f2117ae // ssra v14.4s, v29.4s, #31
-	WORD $0x4ebb55ce // srshl v14.4s, v14.4s, v27.4s
+	B rescaled75
+every76:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4e391cdb // and v27.16b, v6.16b, v25.16b
+	WORD $0x4f211766 // ssra v6.4s, v27.4s, #31
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4e391d1b // and v27.16b, v8.16b, v25.16b
+	WORD $0x4f211768 // ssra v8.4s, v27.4s, #31
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4e391d5b // and v27.16b, v10.16b, v25.16b
+	WORD $0x4f21176a // ssra v10.4s, v27.4s, #31
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
+	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
+	WORD $0x4e391d9b // and v27.16b, v12.16b, v25.16b
+	WORD $0x4f21176c // ssra v12.4s, v27.4s, #31
+	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
+	WORD $0x6eb8b5ce // sqrdmulh v14.4s, v14.4s, v24.4s
+	WORD $0x4e391ddb // and v27.16b, v14.16b, v25.16b
+	WORD $0x4f21176e // ssra v14.4s, v27.4s, #31
+	WORD $0x4eb955ce // srshl v14.4s, v14.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
@@ -3457,40 +4316,40 @@ every68:
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4e3b1cfd // and v29.16b, v7.16b, v27.16b
-	WORD $0x4f2117a7 // ssra v7.4s, v29.4s, #31
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4e3b1d3d // and v29.16b, v9.16b, v27.16b
-	WORD $0x4f2117a9 // ssra v9.4s, v29.4s, #31
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4e3b1d7d // and v29.16b, v11.16b, v27.16b
-	WORD $0x4f2117ab // ssra v11.4s, v29.4s, #31
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
-	WORD $0x6ebab5ad // sqrdmulh v13.4s, v13.4s, v26.4s
-	WORD $0x4e3b1dbd // and v29.16b, v13.16b, v27.16b
-	WORD $0x4f2117ad // ssra v13.4s, v29.4s, #31
-	WORD $0x4ebb55ad // srshl v13.4s, v13.4s, v27.4s
-	WORD $0x6ebab5ef // sqrdmulh v15.4s, v15.4s, v26.4s
-	WORD $0x4e3b1dfd // and v29.16b, v15.16b, v27.16b
-	WORD $0x4f2117af // ssra v15.4s, v29.4s, #31
-	WORD $0x4ebb55ef // srshl v15.4s, v15.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4e391cfb // and v27.16b, v7.16b, v25.16b
+	WORD $0x4f211767 // ssra v7.4s, v27.4s, #31
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4e391d3b // and v27.16b, v9.16b, v25.16b
+	WORD $0x4f211769 // ssra v9.4s, v27.4s, #31
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4e391d7b // and v27.16b, v11.16b, v25.16b
+	WORD $0x4f21176b // ssra v11.4s, v27.4s, #31
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
+	WORD $0x6eb8b5ad // sqrdmulh v13.4s, v13.4s, v24.4s
+	WORD $0x4e391dbb // and v27.16b, v13.16b, v25.16b
+	WORD $0x4f21176d // ssra v13.4s, v27.4s, #31
+	WORD $0x4eb955ad // srshl v13.4s, v13.4s, v25.4s
+	WORD $0x6eb8b5ef // sqrdmulh v15.4s, v15.4s, v24.4s
+	WORD $0x4e391dfb // and v27.16b, v15.16b, v25.16b
+	WORD $0x4f21176f // ssra v15.4s, v27.4s, #31
+	WORD $0x4eb955ef // srshl v15.4s, v15.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
@@ -3499,52 +4358,52 @@ every68:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-	B rescaled69
-once67:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
-	WORD $0x0ebac0dd // smull v29.2d, v6.2s, v26.2s
-	WORD $0x4ebac0de // smull2 v30.2d, v6.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
-	WORD $0x0ebac11d // smull v29.2d, v8.2s, v26.2s
-	WORD $0x4ebac11e // smull2 v30.2d, v8.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba8 // uzp1 v8.4s, v29.4s, v30.4s
-	WORD $0x0ebac15d // smull v29.2d, v10.2s, v26.2s
-	WORD $0x4ebac15e // smull2 v30.2d, v10.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baa // uzp1 v10.4s, v29.4s, v30.4s
-	WORD $0x0ebac19d // smull v29.2d, v12.2s, v26.2s
-	WORD $0x4ebac19e // smull2 v30.2d, v12.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bac // uzp1 v12.4s, v29.4s, v30.4s
-	WORD $0x0ebac1dd // smull v29.2d, v14.2s, v26.2s
-	WORD $0x4ebac1de // smull2 v30.2d, v14.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bae // uzp1 v14.4s, v29.4s, v30.4s
+	B rescaled75
+once72:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0db // smull v27.2d, v6.2s, v24.2s
+	WORD $0x4eb8c0dc // smull2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	WORD $0x0eb8c11b // smull v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8c11c // smull2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	WORD $0x0eb8c15b // smull v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8c15c // smull2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	WORD $0x0eb8c19b // smull v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8c19c // smull2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1db // smull v27.2d, v14.2s, v24.2s
+	WORD $0x4eb8c1dc // smull2 v28.2d, v14.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6e // uzp1 v14.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
@@ -3553,50 +4412,50 @@ once67:
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
-	WORD $0x0ebac0fd // smull v29.2d, v7.2s, v26.2s
-	WORD $0x4ebac0fe // smull2 v30.2d, v7.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba7 // uzp1 v7.4s, v29.4s, v30.4s
-	WORD $0x0ebac13d // smull v29.2d, v9.2s, v26.2s
-	WORD $0x4ebac13e // smull2 v30.2d, v9.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba9 // uzp1 v9.4s, v29.4s, v30.4s
-	WORD $0x0ebac17d // smull v29.2d, v11.2s, v26.2s
-	WORD $0x4ebac17e // smull2 v30.2d, v11.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bab // uzp1 v11.4s, v29.4s, v30.4s
-	WORD $0x0ebac1bd // smull v29.2d, v13.2s, v26.2s
-	WORD $0x4ebac1be // smull2 v30.2d, v13.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bad // uzp1 v13.4s, v29.4s, v30.4s
-	WORD $0x0ebac1fd // smull v29.2d, v15.2s, v26.2s
-	WORD $0x4ebac1fe // smull2 v30.2d, v15.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baf // uzp1 v15.4s, v29.4s, v30.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0fb // smull v27.2d, v7.2s, v24.2s
+	WORD $0x4eb8c0fc // smull2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	WORD $0x0eb8c13b // smull v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8c13c // smull2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	WORD $0x0eb8c17b // smull v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8c17c // smull2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1bb // smull v27.2d, v13.2s, v24.2s
+	WORD $0x4eb8c1bc // smull2 v28.2d, v13.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6d // uzp1 v13.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1fb // smull v27.2d, v15.2s, v24.2s
+	WORD $0x4eb8c1fc // smull2 v28.2d, v15.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6f // uzp1 v15.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
@@ -3605,7 +4464,151 @@ once67:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-rescaled69:
+	B rescaled75
+up73:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880db // smlal v27.2d, v6.2s, v24.2s
+	WORD $0x4eb880dc // smlal2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8811b // smlal v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8811c // smlal2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8815b // smlal v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8815c // smlal2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8819b // smlal v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8819c // smlal2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881db // smlal v27.2d, v14.2s, v24.2s
+	WORD $0x4eb881dc // smlal2 v28.2d, v14.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6e // uzp1 v14.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf85ce // add v14.4s, v14.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880fb // smlal v27.2d, v7.2s, v24.2s
+	WORD $0x4eb880fc // smlal2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8813b // smlal v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8813c // smlal2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8817b // smlal v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8817c // smlal2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881bb // smlal v27.2d, v13.2s, v24.2s
+	WORD $0x4eb881bc // smlal2 v28.2d, v13.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6d // uzp1 v13.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881fb // smlal v27.2d, v15.2s, v24.2s
+	WORD $0x4eb881fc // smlal2 v28.2d, v15.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6f // uzp1 v15.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
+	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
+	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
+rescaled75:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -3631,27 +4634,27 @@ rescaled69:
 	WORD $0x4e6149ee // sqxtn2 v14.8h, v15.4s
 	WORD $0x2e2129ce // sqxtun v14.8b, v14.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6442 // umax v2.16b, v2.16b, v26.16b
-	WORD $0x6e3b6c42 // umin v2.16b, v2.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
-	WORD $0x6e3a64c6 // umax v6.16b, v6.16b, v26.16b
-	WORD $0x6e3b6cc6 // umin v6.16b, v6.16b, v27.16b
-	WORD $0x6e3a6508 // umax v8.16b, v8.16b, v26.16b
-	WORD $0x6e3b6d08 // umin v8.16b, v8.16b, v27.16b
-	WORD $0x6e3a654a // umax v10.16b, v10.16b, v26.16b
-	WORD $0x6e3b6d4a // umin v10.16b, v10.16b, v27.16b
-	WORD $0x6e3a658c // umax v12.16b, v12.16b, v26.16b
-	WORD $0x6e3b6d8c // umin v12.16b, v12.16b, v27.16b
-	WORD $0x6e3a65ce // umax v14.16b, v14.16b, v26.16b
-	WORD $0x6e3b6dce // umin v14.16b, v14.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386442 // umax v2.16b, v2.16b, v24.16b
+	WORD $0x6e396c42 // umin v2.16b, v2.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
+	WORD $0x6e3864c6 // umax v6.16b, v6.16b, v24.16b
+	WORD $0x6e396cc6 // umin v6.16b, v6.16b, v25.16b
+	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
+	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
+	WORD $0x6e38654a // umax v10.16b, v10.16b, v24.16b
+	WORD $0x6e396d4a // umin v10.16b, v10.16b, v25.16b
+	WORD $0x6e38658c // umax v12.16b, v12.16b, v24.16b
+	WORD $0x6e396d8c // umin v12.16b, v12.16b, v25.16b
+	WORD $0x6e3865ce // umax v14.16b, v14.16b, v24.16b
+	WORD $0x6e396dce // umin v14.16b, v14.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store70
+	CBZ R26, store77
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -3739,7 +4742,7 @@ rescaled69:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store70:
+store77:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -3774,7 +4777,7 @@ onerows7:
 	VMOV V1.B16, V11.B16
 	VMOV V0.B16, V12.B16
 	VMOV V1.B16, V13.B16
-	CBZ R12, nosums71
+	CBZ R12, nosums78
 	FMOVQ 144(R14), F14
 	FMOVS 0(R12), F15
 	WORD $0x6f8f41c0 // mls v0.4s, v14.4s, v15.s[0]
@@ -3806,7 +4809,7 @@ onerows7:
 	FMOVS 24(R12), F15
 	WORD $0x6f8f41cd // mls v13.4s, v14.4s, v15.s[0]
 	ADD $28, R12
-nosums71:
+nosums78:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -3817,8 +4820,8 @@ nosums71:
 	ADD R10, R7, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest73
-four72:
+	BLT rest80
+four79:
 	FMOVQ.P 16(R1), F14
 	FMOVQ.P 16(R2), F15
 	FMOVQ.P 16(R3), F16
@@ -3892,11 +4895,11 @@ four72:
 	WORD $0x4fb4eb8d // sdot v13.4s, v28.16b, v20.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four72
-rest73:
+	BGE four79
+rest80:
 	ADDS $4, R19
-	BEQ sums75
-one74:
+	BEQ sums82
+one81:
 	FMOVS.P 4(R1), F14
 	FMOVS.P 4(R2), F15
 	FMOVS.P 4(R3), F16
@@ -3922,50 +4925,51 @@ one74:
 	WORD $0x4f94e2cd // sdot v13.4s, v22.16b, v20.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one74
-sums75:
+	BNE one81
+sums82:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once77
 	MOVW (R14), R26
-	CBZW R26, right76
-	FMOVQ 80(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
-	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
-	WORD $0x4eba458c // sshl v12.4s, v12.4s, v26.4s
-	FMOVQ 96(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
-	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
-	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
-	WORD $0x4eba45ad // sshl v13.4s, v13.4s, v26.4s
-right76:
+	CMP $2, R25
+	BEQ once83
+	CBZW R26, twice85
+	BGT up84
+	FMOVQ 80(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	WORD $0x4eb844c6 // sshl v6.4s, v6.4s, v24.4s
+	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
+	WORD $0x4eb8454a // sshl v10.4s, v10.4s, v24.4s
+	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
+	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
+	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
+	WORD $0x4eb845ad // sshl v13.4s, v13.4s, v24.4s
+twice85:
 	CMP $1, R25
-	BEQ every78
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
-	WORD $0x6ebab58c // sqrdmulh v12.4s, v12.4s, v26.4s
-	WORD $0x4ebb558c // srshl v12.4s, v12.4s, v27.4s
+	BEQ every87
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
+	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
+	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
@@ -3973,22 +4977,22 @@ right76:
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
-	WORD $0x6ebab5ad // sqrdmulh v13.4s, v13.4s, v26.4s
-	WORD $0x4ebb55ad // srshl v13.4s, v13.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
+	WORD $0x6eb8b5ad // sqrdmulh v13.4s, v13.4s, v24.4s
+	WORD $0x4eb955ad // srshl v13.4s, v13.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
@@ -3996,38 +5000,38 @@ right76:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	B rescaled79
-every78:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4e3b1cdd // and v29.16b, v6.16b, v27.16b
-	WORD $0x4f2117a6 // ssra v6.4s, v29.4s, #31
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4e3b1d1d // and v29.16b, v8.16b, v27.16b
-	WORD $0x4f2117a8 // ssra v8.4s, v29.4s, #31
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4e3b1d5d // and v29.16b, v10.16b, v27.16b
-	WORD $0x4f2117aa // ssra v10.4s, v29.4s, #31
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
-	WORD $0x6ebab58c // sqrdmulh v12.4s, v12.4s, v26.4s
-	WORD $0x4e3b1d9d // and v29.16b, v12.16b, v27.16b
-	WORD $0x4f2117ac // ssra v12.4s, v29.4s, #31
-	WORD $0x4ebb558c // srshl v12.4s, v12.4s, v27.4s
+	B rescaled86
+every87:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4e391cdb // and v27.16b, v6.16b, v25.16b
+	WORD $0x4f211766 // ssra v6.4s, v27.4s, #31
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4e391d1b // and v27.16b, v8.16b, v25.16b
+	WORD $0x4f211768 // ssra v8.4s, v27.4s, #31
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4e391d5b // and v27.16b, v10.16b, v25.16b
+	WORD $0x4f21176a // ssra v10.4s, v27.4s, #31
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
+	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
+	WORD $0x4e391d9b // and v27.16b, v12.16b, v25.16b
+	WORD $0x4f21176c // ssra v12.4s, v27.4s, #31
+	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
@@ -4035,36 +5039,36 @@ every78:
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4e3b1cfd // and v29.16b, v7.16b, v27.16b
-	WORD $0x4f2117a7 // ssra v7.4s, v29.4s, #31
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4e3b1d3d // and v29.16b, v9.16b, v27.16b
-	WORD $0x4f2117a9 // ssra v9.4s, v29.4s, #31
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4e3b1d7d // and v29.16b, v11.16b, v27.16b
-	WORD $0x4f2117ab // ssra v11.4s, v29.4s, #31
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
-	WORD $0x6ebab5ad // sqrdmulh v13.4s, v13.4s, v26.4s
-	WORD $0x4e3b1dbd // and v29.16b, v13.16b, v27.16b
-	WORD $0x4f2117ad // ssra v13.4s, v29.4s, #31
-	WORD $0x4ebb55ad // srshl v13.4s, v13.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4e391cfb // and v27.16b, v7.16b, v25.16b
+	WORD $0x4f211767 // ssra v7.4s, v27.4s, #31
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4e391d3b // and v27.16b, v9.16b, v25.16b
+	WORD $0x4f211769 // ssra v9.4s, v27.4s, #31
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4e391d7b // and v27.16b, v11.16b, v25.16b
+	WORD $0x4f21176b // ssra v11.4s, v27.4s, #31
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
+	WORD $0x6eb8b5ad // sqrdmulh v13.4s, v13.4s, v24.4s
+	WORD $0x4e391dbb // and v27.16b, v13.16b, v25.16b
+	WORD $0x4f21176d // ssra v13.4s, v27.4s, #31
+	WORD $0x4eb955ad // srshl v13.4s, v13.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
@@ -4072,47 +5076,47 @@ every78:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	B rescaled79
-once77:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
-	WORD $0x0ebac0dd // smull v29.2d, v6.2s, v26.2s
-	WORD $0x4ebac0de // smull2 v30.2d, v6.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
-	WORD $0x0ebac11d // smull v29.2d, v8.2s, v26.2s
-	WORD $0x4ebac11e // smull2 v30.2d, v8.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba8 // uzp1 v8.4s, v29.4s, v30.4s
-	WORD $0x0ebac15d // smull v29.2d, v10.2s, v26.2s
-	WORD $0x4ebac15e // smull2 v30.2d, v10.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baa // uzp1 v10.4s, v29.4s, v30.4s
-	WORD $0x0ebac19d // smull v29.2d, v12.2s, v26.2s
-	WORD $0x4ebac19e // smull2 v30.2d, v12.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bac // uzp1 v12.4s, v29.4s, v30.4s
+	B rescaled86
+once83:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0db // smull v27.2d, v6.2s, v24.2s
+	WORD $0x4eb8c0dc // smull2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	WORD $0x0eb8c11b // smull v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8c11c // smull2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	WORD $0x0eb8c15b // smull v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8c15c // smull2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	WORD $0x0eb8c19b // smull v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8c19c // smull2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
@@ -4120,45 +5124,45 @@ once77:
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
-	WORD $0x0ebac0fd // smull v29.2d, v7.2s, v26.2s
-	WORD $0x4ebac0fe // smull2 v30.2d, v7.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba7 // uzp1 v7.4s, v29.4s, v30.4s
-	WORD $0x0ebac13d // smull v29.2d, v9.2s, v26.2s
-	WORD $0x4ebac13e // smull2 v30.2d, v9.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba9 // uzp1 v9.4s, v29.4s, v30.4s
-	WORD $0x0ebac17d // smull v29.2d, v11.2s, v26.2s
-	WORD $0x4ebac17e // smull2 v30.2d, v11.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bab // uzp1 v11.4s, v29.4s, v30.4s
-	WORD $0x0ebac1bd // smull v29.2d, v13.2s, v26.2s
-	WORD $0x4ebac1be // smull2 v30.2d, v13.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bad // uzp1 v13.4s, v29.4s, v30.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0fb // smull v27.2d, v7.2s, v24.2s
+	WORD $0x4eb8c0fc // smull2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	WORD $0x0eb8c13b // smull v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8c13c // smull2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	WORD $0x0eb8c17b // smull v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8c17c // smull2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	WORD $0x0eb8c1bb // smull v27.2d, v13.2s, v24.2s
+	WORD $0x4eb8c1bc // smull2 v28.2d, v13.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6d // uzp1 v13.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
@@ -4166,7 +5170,135 @@ once77:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-rescaled79:
+	B rescaled86
+up84:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880db // smlal v27.2d, v6.2s, v24.2s
+	WORD $0x4eb880dc // smlal2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8811b // smlal v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8811c // smlal2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8815b // smlal v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8815c // smlal2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8819b // smlal v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8819c // smlal2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880fb // smlal v27.2d, v7.2s, v24.2s
+	WORD $0x4eb880fc // smlal2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8813b // smlal v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8813c // smlal2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8817b // smlal v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8817c // smlal2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb881bb // smlal v27.2d, v13.2s, v24.2s
+	WORD $0x4eb881bc // smlal2 v28.2d, v13.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6d // uzp1 v13.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
+	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
+rescaled86:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -4189,25 +5321,25 @@ rescaled79:
 	WORD $0x4e6149ac // sqxtn2 v12.8h, v13.4s
 	WORD $0x2e21298c // sqxtun v12.8b, v12.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6442 // umax v2.16b, v2.16b, v26.16b
-	WORD $0x6e3b6c42 // umin v2.16b, v2.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
-	WORD $0x6e3a64c6 // umax v6.16b, v6.16b, v26.16b
-	WORD $0x6e3b6cc6 // umin v6.16b, v6.16b, v27.16b
-	WORD $0x6e3a6508 // umax v8.16b, v8.16b, v26.16b
-	WORD $0x6e3b6d08 // umin v8.16b, v8.16b, v27.16b
-	WORD $0x6e3a654a // umax v10.16b, v10.16b, v26.16b
-	WORD $0x6e3b6d4a // umin v10.16b, v10.16b, v27.16b
-	WORD $0x6e3a658c // umax v12.16b, v12.16b, v26.16b
-	WORD $0x6e3b6d8c // umin v12.16b, v12.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386442 // umax v2.16b, v2.16b, v24.16b
+	WORD $0x6e396c42 // umin v2.16b, v2.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
+	WORD $0x6e3864c6 // umax v6.16b, v6.16b, v24.16b
+	WORD $0x6e396cc6 // umin v6.16b, v6.16b, v25.16b
+	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
+	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
+	WORD $0x6e38654a // umax v10.16b, v10.16b, v24.16b
+	WORD $0x6e396d4a // umin v10.16b, v10.16b, v25.16b
+	WORD $0x6e38658c // umax v12.16b, v12.16b, v24.16b
+	WORD $0x6e396d8c // umin v12.16b, v12.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store80
+	CBZ R26, store88
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -4285,7 +5417,7 @@ rescaled79:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store80:
+store88:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -4316,7 +5448,7 @@ onerows6:
 	VMOV V1.B16, V9.B16
 	VMOV V0.B16, V10.B16
 	VMOV V1.B16, V11.B16
-	CBZ R12, nosums81
+	CBZ R12, nosums89
 	FMOVQ 144(R14), F12
 	FMOVS 0(R12), F13
 	WORD $0x6f8d4180 // mls v0.4s, v12.4s, v13.s[0]
@@ -4344,7 +5476,7 @@ onerows6:
 	FMOVS 20(R12), F14
 	WORD $0x6f8e418b // mls v11.4s, v12.4s, v14.s[0]
 	ADD $24, R12
-nosums81:
+nosums89:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -4354,8 +5486,8 @@ nosums81:
 	ADD R10, R6, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest83
-four82:
+	BLT rest91
+four90:
 	FMOVQ.P 16(R1), F12
 	FMOVQ.P 16(R2), F13
 	FMOVQ.P 16(R3), F14
@@ -4420,11 +5552,11 @@ four82:
 	WORD $0x4fb1eb2b // sdot v11.4s, v25.16b, v17.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four82
-rest83:
+	BGE four90
+rest91:
 	ADDS $4, R19
-	BEQ sums85
-one84:
+	BEQ sums93
+one92:
 	FMOVS.P 4(R1), F12
 	FMOVS.P 4(R2), F13
 	FMOVS.P 4(R3), F14
@@ -4447,221 +5579,334 @@ one84:
 	WORD $0x4f91e26b // sdot v11.4s, v19.16b, v17.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one84
-sums85:
+	BNE one92
+sums93:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once87
 	MOVW (R14), R26
-	CBZW R26, right86
-	FMOVQ 80(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
-	WORD $0x4eba454a // sshl v10.4s, v10.4s, v26.4s
-	FMOVQ 96(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
-	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
-	WORD $0x4eba456b // sshl v11.4s, v11.4s, v26.4s
-right86:
+	CMP $2, R25
+	BEQ once94
+	CBZW R26, twice96
+	BGT up95
+	FMOVQ 80(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	WORD $0x4eb844c6 // sshl v6.4s, v6.4s, v24.4s
+	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
+	WORD $0x4eb8454a // sshl v10.4s, v10.4s, v24.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
+	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
+	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
+twice96:
 	CMP $1, R25
-	BEQ every88
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
+	BEQ every98
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-	B rescaled89
-every88:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4e3b1cdd // and v29.16b, v6.16b, v27.16b
-	WORD $0x4f2117a6 // ssra v6.4s, v29.4s, #31
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4e3b1d1d // and v29.16b, v8.16b, v27.16b
-	WORD $0x4f2117a8 // ssra v8.4s, v29.4s, #31
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
-	WORD $0x6ebab54a // sqrdmulh v10.4s, v10.4s, v26.4s
-	WORD $0x4e3b1d5d // and v29.16b, v10.16b, v27.16b
-	WORD $0x4f2117aa // ssra v10.4s, v29.4s, #31
-	WORD $0x4ebb554a // srshl v10.4s, v10.4s, v27.4s
+	B rescaled97
+every98:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4e391cdb // and v27.16b, v6.16b, v25.16b
+	WORD $0x4f211766 // ssra v6.4s, v27.4s, #31
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4e391d1b // and v27.16b, v8.16b, v25.16b
+	WORD $0x4f211768 // ssra v8.4s, v27.4s, #31
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
+	WORD $0x6eb8b54a // sqrdmulh v10.4s, v10.4s, v24.4s
+	WORD $0x4e391d5b // and v27.16b, v10.16b, v25.16b
+	WORD $0x4f21176a // ssra v10.4s, v27.4s, #31
+	WORD $0x4eb9554a // srshl v10.4s, v10.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4e3b1cfd // and v29.16b, v7.16b, v27.16b
-	WORD $0x4f2117a7 // ssra v7.4s, v29.4s, #31
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4e3b1d3d // and v29.16b, v9.16b, v27.16b
-	WORD $0x4f2117a9 // ssra v9.4s, v29.4s, #31
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
-	WORD $0x6ebab56b // sqrdmulh v11.4s, v11.4s, v26.4s
-	WORD $0x4e3b1d7d // and v29.16b, v11.16b, v27.16b
-	WORD $0x4f2117ab // ssra v11.4s, v29.4s, #31
-	WORD $0x4ebb556b // srshl v11.4s, v11.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4e391cfb // and v27.16b, v7.16b, v25.16b
+	WORD $0x4f211767 // ssra v7.4s, v27.4s, #31
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4e391d3b // and v27.16b, v9.16b, v25.16b
+	WORD $0x4f211769 // ssra v9.4s, v27.4s, #31
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
+	WORD $0x6eb8b56b // sqrdmulh v11.4s, v11.4s, v24.4s
+	WORD $0x4e391d7b // and v27.16b, v11.16b, v25.16b
+	WORD $0x4f21176b // ssra v11.4s, v27.4s, #31
+	WORD $0x4eb9556b // srshl v11.4s, v11.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-	B rescaled89
-once87:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
-	WORD $0x0ebac0dd // smull v29.2d, v6.2s, v26.2s
-	WORD $0x4ebac0de // smull2 v30.2d, v6.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
-	WORD $0x0ebac11d // smull v29.2d, v8.2s, v26.2s
-	WORD $0x4ebac11e // smull2 v30.2d, v8.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba8 // uzp1 v8.4s, v29.4s, v30.4s
-	WORD $0x0ebac15d // smull v29.2d, v10.2s, v26.2s
-	WORD $0x4ebac15e // smull2 v30.2d, v10.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1baa // uzp1 v10.4s, v29.4s, v30.4s
+	B rescaled97
+once94:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0db // smull v27.2d, v6.2s, v24.2s
+	WORD $0x4eb8c0dc // smull2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	WORD $0x0eb8c11b // smull v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8c11c // smull2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	WORD $0x0eb8c15b // smull v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8c15c // smull2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
-	WORD $0x0ebac0fd // smull v29.2d, v7.2s, v26.2s
-	WORD $0x4ebac0fe // smull2 v30.2d, v7.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba7 // uzp1 v7.4s, v29.4s, v30.4s
-	WORD $0x0ebac13d // smull v29.2d, v9.2s, v26.2s
-	WORD $0x4ebac13e // smull2 v30.2d, v9.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba9 // uzp1 v9.4s, v29.4s, v30.4s
-	WORD $0x0ebac17d // smull v29.2d, v11.2s, v26.2s
-	WORD $0x4ebac17e // smull2 v30.2d, v11.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1bab // uzp1 v11.4s, v29.4s, v30.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0fb // smull v27.2d, v7.2s, v24.2s
+	WORD $0x4eb8c0fc // smull2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	WORD $0x0eb8c13b // smull v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8c13c // smull2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	WORD $0x0eb8c17b // smull v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8c17c // smull2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-rescaled89:
+	B rescaled97
+up95:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880db // smlal v27.2d, v6.2s, v24.2s
+	WORD $0x4eb880dc // smlal2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8811b // smlal v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8811c // smlal2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8815b // smlal v27.2d, v10.2s, v24.2s
+	WORD $0x4eb8815c // smlal2 v28.2d, v10.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6a // uzp1 v10.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf854a // add v10.4s, v10.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880fb // smlal v27.2d, v7.2s, v24.2s
+	WORD $0x4eb880fc // smlal2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8813b // smlal v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8813c // smlal2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8817b // smlal v27.2d, v11.2s, v24.2s
+	WORD $0x4eb8817c // smlal2 v28.2d, v11.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6b // uzp1 v11.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
+rescaled97:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -4681,23 +5926,23 @@ rescaled89:
 	WORD $0x4e61496a // sqxtn2 v10.8h, v11.4s
 	WORD $0x2e21294a // sqxtun v10.8b, v10.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6442 // umax v2.16b, v2.16b, v26.16b
-	WORD $0x6e3b6c42 // umin v2.16b, v2.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
-	WORD $0x6e3a64c6 // umax v6.16b, v6.16b, v26.16b
-	WORD $0x6e3b6cc6 // umin v6.16b, v6.16b, v27.16b
-	WORD $0x6e3a6508 // umax v8.16b, v8.16b, v26.16b
-	WORD $0x6e3b6d08 // umin v8.16b, v8.16b, v27.16b
-	WORD $0x6e3a654a // umax v10.16b, v10.16b, v26.16b
-	WORD $0x6e3b6d4a // umin v10.16b, v10.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386442 // umax v2.16b, v2.16b, v24.16b
+	WORD $0x6e396c42 // umin v2.16b, v2.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
+	WORD $0x6e3864c6 // umax v6.16b, v6.16b, v24.16b
+	WORD $0x6e396cc6 // umin v6.16b, v6.16b, v25.16b
+	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
+	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
+	WORD $0x6e38654a // umax v10.16b, v10.16b, v24.16b
+	WORD $0x6e396d4a // umin v10.16b, v10.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store90
+	CBZ R26, store99
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -4765,7 +6010,7 @@ rescaled89:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store90:
+store99:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -4792,7 +6037,7 @@ onerows5:
 	VMOV V1.B16, V7.B16
 	VMOV V0.B16, V8.B16
 	VMOV V1.B16, V9.B16
-	CBZ R12, nosums91
+	CBZ R12, nosums100
 	FMOVQ 144(R14), F10
 	FMOVS 0(R12), F11
 	WORD $0x6f8b4140 // mls v0.4s, v10.4s, v11.s[0]
@@ -4816,7 +6061,7 @@ onerows5:
 	FMOVS 16(R12), F11
 	WORD $0x6f8b4149 // mls v9.4s, v10.4s, v11.s[0]
 	ADD $20, R12
-nosums91:
+nosums100:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -4825,8 +6070,8 @@ nosums91:
 	ADD R10, R5, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest93
-four92:
+	BLT rest102
+four101:
 	FMOVQ.P 16(R1), F10
 	FMOVQ.P 16(R2), F11
 	FMOVQ.P 16(R3), F12
@@ -4882,11 +6127,11 @@ four92:
 	WORD $0x4faeeac9 // sdot v9.4s, v22.16b, v14.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four92
-rest93:
+	BGE four101
+rest102:
 	ADDS $4, R19
-	BEQ sums95
-one94:
+	BEQ sums104
+one103:
 	FMOVS.P 4(R1), F10
 	FMOVS.P 4(R2), F11
 	FMOVS.P 4(R3), F12
@@ -4906,191 +6151,288 @@ one94:
 	WORD $0x4f8ee209 // sdot v9.4s, v16.16b, v14.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one94
-sums95:
+	BNE one103
+sums104:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once97
 	MOVW (R14), R26
-	CBZW R26, right96
-	FMOVQ 80(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	WORD $0x4eba4508 // sshl v8.4s, v8.4s, v26.4s
-	FMOVQ 96(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
-	WORD $0x4eba4529 // sshl v9.4s, v9.4s, v26.4s
-right96:
+	CMP $2, R25
+	BEQ once105
+	CBZW R26, twice107
+	BGT up106
+	FMOVQ 80(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	WORD $0x4eb844c6 // sshl v6.4s, v6.4s, v24.4s
+	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
+	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
+twice107:
 	CMP $1, R25
-	BEQ every98
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
+	BEQ every109
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	B rescaled99
-every98:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4e3b1cdd // and v29.16b, v6.16b, v27.16b
-	WORD $0x4f2117a6 // ssra v6.4s, v29.4s, #31
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
-	WORD $0x6ebab508 // sqrdmulh v8.4s, v8.4s, v26.4s
-	WORD $0x4e3b1d1d // and v29.16b, v8.16b, v27.16b
-	WORD $0x4f2117a8 // ssra v8.4s, v29.4s, #31
-	WORD $0x4ebb5508 // srshl v8.4s, v8.4s, v27.4s
+	B rescaled108
+every109:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4e391cdb // and v27.16b, v6.16b, v25.16b
+	WORD $0x4f211766 // ssra v6.4s, v27.4s, #31
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
+	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
+	WORD $0x4e391d1b // and v27.16b, v8.16b, v25.16b
+	WORD $0x4f211768 // ssra v8.4s, v27.4s, #31
+	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4e3b1cfd // and v29.16b, v7.16b, v27.16b
-	WORD $0x4f2117a7 // ssra v7.4s, v29.4s, #31
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
-	WORD $0x6ebab529 // sqrdmulh v9.4s, v9.4s, v26.4s
-	WORD $0x4e3b1d3d // and v29.16b, v9.16b, v27.16b
-	WORD $0x4f2117a9 // ssra v9.4s, v29.4s, #31
-	WORD $0x4ebb5529 // srshl v9.4s, v9.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4e391cfb // and v27.16b, v7.16b, v25.16b
+	WORD $0x4f211767 // ssra v7.4s, v27.4s, #31
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
+	WORD $0x6eb8b529 // sqrdmulh v9.4s, v9.4s, v24.4s
+	WORD $0x4e391d3b // and v27.16b, v9.16b, v25.16b
+	WORD $0x4f211769 // ssra v9.4s, v27.4s, #31
+	WORD $0x4eb95529 // srshl v9.4s, v9.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	B rescaled99
-once97:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
-	WORD $0x0ebac0dd // smull v29.2d, v6.2s, v26.2s
-	WORD $0x4ebac0de // smull2 v30.2d, v6.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
-	WORD $0x0ebac11d // smull v29.2d, v8.2s, v26.2s
-	WORD $0x4ebac11e // smull2 v30.2d, v8.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba8 // uzp1 v8.4s, v29.4s, v30.4s
+	B rescaled108
+once105:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0db // smull v27.2d, v6.2s, v24.2s
+	WORD $0x4eb8c0dc // smull2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	WORD $0x0eb8c11b // smull v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8c11c // smull2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
 	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
-	WORD $0x0ebac0fd // smull v29.2d, v7.2s, v26.2s
-	WORD $0x4ebac0fe // smull2 v30.2d, v7.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba7 // uzp1 v7.4s, v29.4s, v30.4s
-	WORD $0x0ebac13d // smull v29.2d, v9.2s, v26.2s
-	WORD $0x4ebac13e // smull2 v30.2d, v9.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba9 // uzp1 v9.4s, v29.4s, v30.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0fb // smull v27.2d, v7.2s, v24.2s
+	WORD $0x4eb8c0fc // smull2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	WORD $0x0eb8c13b // smull v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8c13c // smull2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-rescaled99:
+	B rescaled108
+up106:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880db // smlal v27.2d, v6.2s, v24.2s
+	WORD $0x4eb880dc // smlal2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8811b // smlal v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8811c // smlal2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880fb // smlal v27.2d, v7.2s, v24.2s
+	WORD $0x4eb880fc // smlal2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8813b // smlal v27.2d, v9.2s, v24.2s
+	WORD $0x4eb8813c // smlal2 v28.2d, v9.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b69 // uzp1 v9.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
+rescaled108:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -5107,21 +6449,21 @@ rescaled99:
 	WORD $0x4e614928 // sqxtn2 v8.8h, v9.4s
 	WORD $0x2e212908 // sqxtun v8.8b, v8.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6442 // umax v2.16b, v2.16b, v26.16b
-	WORD $0x6e3b6c42 // umin v2.16b, v2.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
-	WORD $0x6e3a64c6 // umax v6.16b, v6.16b, v26.16b
-	WORD $0x6e3b6cc6 // umin v6.16b, v6.16b, v27.16b
-	WORD $0x6e3a6508 // umax v8.16b, v8.16b, v26.16b
-	WORD $0x6e3b6d08 // umin v8.16b, v8.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386442 // umax v2.16b, v2.16b, v24.16b
+	WORD $0x6e396c42 // umin v2.16b, v2.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
+	WORD $0x6e3864c6 // umax v6.16b, v6.16b, v24.16b
+	WORD $0x6e396cc6 // umin v6.16b, v6.16b, v25.16b
+	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
+	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store100
+	CBZ R26, store110
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -5179,7 +6521,7 @@ rescaled99:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store100:
+store110:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -5202,7 +6544,7 @@ onerows4:
 	VMOV V1.B16, V5.B16
 	VMOV V0.B16, V6.B16
 	VMOV V1.B16, V7.B16
-	CBZ R12, nosums101
+	CBZ R12, nosums111
 	FMOVQ 144(R14), F8
 	FMOVS 0(R12), F9
 	WORD $0x6f894100 // mls v0.4s, v8.4s, v9.s[0]
@@ -5222,7 +6564,7 @@ onerows4:
 	FMOVS 12(R12), F10
 	WORD $0x6f8a4107 // mls v7.4s, v8.4s, v10.s[0]
 	ADD $16, R12
-nosums101:
+nosums111:
 	VEOR V8.B16, V8.B16, V8.B16
 	VEOR V9.B16, V9.B16, V9.B16
 	VEOR V10.B16, V10.B16, V10.B16
@@ -5238,8 +6580,8 @@ nosums101:
 	ADD R10, R4, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest103
-four102:
+	BLT rest113
+four112:
 	FMOVQ.P 16(R1), F16
 	FMOVQ.P 16(R2), F17
 	FMOVQ.P 16(R3), F18
@@ -5286,11 +6628,11 @@ four102:
 	WORD $0x4fb3eb6f // sdot v15.4s, v27.16b, v19.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four102
-rest103:
+	BGE four112
+rest113:
 	ADDS $4, R19
-	BEQ sums105
-one104:
+	BEQ sums115
+one114:
 	FMOVS.P 4(R1), F16
 	FMOVS.P 4(R2), F17
 	FMOVS.P 4(R3), F18
@@ -5307,8 +6649,8 @@ one104:
 	WORD $0x4f93e2a7 // sdot v7.4s, v21.16b, v19.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one104
-sums105:
+	BNE one114
+sums115:
 	WORD $0x4ea88400 // add v0.4s, v0.4s, v8.4s
 	WORD $0x4ea98421 // add v1.4s, v1.4s, v9.4s
 	WORD $0x4eaa8442 // add v2.4s, v2.4s, v10.4s
@@ -5320,156 +6662,237 @@ sums105:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once107
 	MOVW (R14), R26
-	CBZW R26, right106
-	FMOVQ 80(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	WORD $0x4eba44c6 // sshl v6.4s, v6.4s, v26.4s
-	FMOVQ 96(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-	WORD $0x4eba44e7 // sshl v7.4s, v7.4s, v26.4s
-right106:
+	CMP $2, R25
+	BEQ once116
+	CBZW R26, twice118
+	BGT up117
+	FMOVQ 80(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	WORD $0x4eb844c6 // sshl v6.4s, v6.4s, v24.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
+twice118:
 	CMP $1, R25
-	BEQ every108
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
+	BEQ every120
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-	B rescaled109
-every108:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
-	WORD $0x6ebab4c6 // sqrdmulh v6.4s, v6.4s, v26.4s
-	WORD $0x4e3b1cdd // and v29.16b, v6.16b, v27.16b
-	WORD $0x4f2117a6 // ssra v6.4s, v29.4s, #31
-	WORD $0x4ebb54c6 // srshl v6.4s, v6.4s, v27.4s
+	B rescaled119
+every120:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
+	WORD $0x6eb8b4c6 // sqrdmulh v6.4s, v6.4s, v24.4s
+	WORD $0x4e391cdb // and v27.16b, v6.16b, v25.16b
+	WORD $0x4f211766 // ssra v6.4s, v27.4s, #31
+	WORD $0x4eb954c6 // srshl v6.4s, v6.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
-	WORD $0x6ebab4e7 // sqrdmulh v7.4s, v7.4s, v26.4s
-	WORD $0x4e3b1cfd // and v29.16b, v7.16b, v27.16b
-	WORD $0x4f2117a7 // ssra v7.4s, v29.4s, #31
-	WORD $0x4ebb54e7 // srshl v7.4s, v7.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
+	WORD $0x6eb8b4e7 // sqrdmulh v7.4s, v7.4s, v24.4s
+	WORD $0x4e391cfb // and v27.16b, v7.16b, v25.16b
+	WORD $0x4f211767 // ssra v7.4s, v27.4s, #31
+	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-	B rescaled109
-once107:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
-	WORD $0x0ebac0dd // smull v29.2d, v6.2s, v26.2s
-	WORD $0x4ebac0de // smull2 v30.2d, v6.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba6 // uzp1 v6.4s, v29.4s, v30.4s
+	B rescaled119
+once116:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0db // smull v27.2d, v6.2s, v24.2s
+	WORD $0x4eb8c0dc // smull2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
-	WORD $0x0ebac0fd // smull v29.2d, v7.2s, v26.2s
-	WORD $0x4ebac0fe // smull2 v30.2d, v7.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba7 // uzp1 v7.4s, v29.4s, v30.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0fb // smull v27.2d, v7.2s, v24.2s
+	WORD $0x4eb8c0fc // smull2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-rescaled109:
+	B rescaled119
+up117:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880db // smlal v27.2d, v6.2s, v24.2s
+	WORD $0x4eb880dc // smlal2 v28.2d, v6.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b66 // uzp1 v6.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf84c6 // add v6.4s, v6.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880fb // smlal v27.2d, v7.2s, v24.2s
+	WORD $0x4eb880fc // smlal2 v28.2d, v7.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
+rescaled119:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -5483,19 +6906,19 @@ rescaled109:
 	WORD $0x4e6148e6 // sqxtn2 v6.8h, v7.4s
 	WORD $0x2e2128c6 // sqxtun v6.8b, v6.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6442 // umax v2.16b, v2.16b, v26.16b
-	WORD $0x6e3b6c42 // umin v2.16b, v2.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
-	WORD $0x6e3a64c6 // umax v6.16b, v6.16b, v26.16b
-	WORD $0x6e3b6cc6 // umin v6.16b, v6.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386442 // umax v2.16b, v2.16b, v24.16b
+	WORD $0x6e396c42 // umin v2.16b, v2.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
+	WORD $0x6e3864c6 // umax v6.16b, v6.16b, v24.16b
+	WORD $0x6e396cc6 // umin v6.16b, v6.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store110
+	CBZ R26, store121
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -5543,7 +6966,7 @@ rescaled109:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store110:
+store121:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -5562,7 +6985,7 @@ onerows3:
 	VMOV V1.B16, V3.B16
 	VMOV V0.B16, V4.B16
 	VMOV V1.B16, V5.B16
-	CBZ R12, nosums111
+	CBZ R12, nosums122
 	FMOVQ 144(R14), F6
 	FMOVS 0(R12), F7
 	WORD $0x6f8740c0 // mls v0.4s, v6.4s, v7.s[0]
@@ -5578,7 +7001,7 @@ onerows3:
 	FMOVS 8(R12), F7
 	WORD $0x6f8740c5 // mls v5.4s, v6.4s, v7.s[0]
 	ADD $12, R12
-nosums111:
+nosums122:
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	VEOR V8.B16, V8.B16, V8.B16
@@ -5591,8 +7014,8 @@ nosums111:
 	ADD R10, R3, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest113
-four112:
+	BLT rest124
+four123:
 	FMOVQ.P 16(R1), F12
 	FMOVQ.P 16(R2), F13
 	FMOVQ.P 16(R3), F14
@@ -5630,11 +7053,11 @@ four112:
 	WORD $0x4faeeacb // sdot v11.4s, v22.16b, v14.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four112
-rest113:
+	BGE four123
+rest124:
 	ADDS $4, R19
-	BEQ sums115
-one114:
+	BEQ sums126
+one125:
 	FMOVS.P 4(R1), F12
 	FMOVS.P 4(R2), F13
 	FMOVS.P 4(R3), F14
@@ -5648,8 +7071,8 @@ one114:
 	WORD $0x4f8ee205 // sdot v5.4s, v16.16b, v14.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one114
-sums115:
+	BNE one125
+sums126:
 	WORD $0x4ea68400 // add v0.4s, v0.4s, v6.4s
 	WORD $0x4ea78421 // add v1.4s, v1.4s, v7.4s
 	WORD $0x4ea88442 // add v2.4s, v2.4s, v8.4s
@@ -5659,126 +7082,191 @@ sums115:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once117
 	MOVW (R14), R26
-	CBZW R26, right116
-	FMOVQ 80(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	WORD $0x4eba4484 // sshl v4.4s, v4.4s, v26.4s
-	FMOVQ 96(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-	WORD $0x4eba44a5 // sshl v5.4s, v5.4s, v26.4s
-right116:
+	CMP $2, R25
+	BEQ once127
+	CBZW R26, twice129
+	BGT up128
+	FMOVQ 80(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
+twice129:
 	CMP $1, R25
-	BEQ every118
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
+	BEQ every131
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	B rescaled119
-every118:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
-	WORD $0x6ebab484 // sqrdmulh v4.4s, v4.4s, v26.4s
-	WORD $0x4e3b1c9d // and v29.16b, v4.16b, v27.16b
-	WORD $0x4f2117a4 // ssra v4.4s, v29.4s, #31
-	WORD $0x4ebb5484 // srshl v4.4s, v4.4s, v27.4s
+	B rescaled130
+every131:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
+	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
+	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
+	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
+	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
-	WORD $0x6ebab4a5 // sqrdmulh v5.4s, v5.4s, v26.4s
-	WORD $0x4e3b1cbd // and v29.16b, v5.16b, v27.16b
-	WORD $0x4f2117a5 // ssra v5.4s, v29.4s, #31
-	WORD $0x4ebb54a5 // srshl v5.4s, v5.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
+	WORD $0x6eb8b4a5 // sqrdmulh v5.4s, v5.4s, v24.4s
+	WORD $0x4e391cbb // and v27.16b, v5.16b, v25.16b
+	WORD $0x4f211765 // ssra v5.4s, v27.4s, #31
+	WORD $0x4eb954a5 // srshl v5.4s, v5.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	B rescaled119
-once117:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
-	WORD $0x0ebac09d // smull v29.2d, v4.2s, v26.2s
-	WORD $0x4ebac09e // smull2 v30.2d, v4.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba4 // uzp1 v4.4s, v29.4s, v30.4s
+	B rescaled130
+once127:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x0eb8c09b // smull v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8c09c // smull2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
-	WORD $0x0ebac0bd // smull v29.2d, v5.2s, v26.2s
-	WORD $0x4ebac0be // smull2 v30.2d, v5.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba5 // uzp1 v5.4s, v29.4s, v30.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x0eb8c0bb // smull v27.2d, v5.2s, v24.2s
+	WORD $0x4eb8c0bc // smull2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-rescaled119:
+	B rescaled130
+up128:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb880bb // smlal v27.2d, v5.2s, v24.2s
+	WORD $0x4eb880bc // smlal2 v28.2d, v5.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b65 // uzp1 v5.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
+rescaled130:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -5789,17 +7277,17 @@ rescaled119:
 	WORD $0x4e6148a4 // sqxtn2 v4.8h, v5.4s
 	WORD $0x2e212884 // sqxtun v4.8b, v4.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6442 // umax v2.16b, v2.16b, v26.16b
-	WORD $0x6e3b6c42 // umin v2.16b, v2.16b, v27.16b
-	WORD $0x6e3a6484 // umax v4.16b, v4.16b, v26.16b
-	WORD $0x6e3b6c84 // umin v4.16b, v4.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386442 // umax v2.16b, v2.16b, v24.16b
+	WORD $0x6e396c42 // umin v2.16b, v2.16b, v25.16b
+	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
+	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store120
+	CBZ R26, store132
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	FLDPQ 0(R26), (F16, F17)
@@ -5837,7 +7325,7 @@ rescaled119:
 	VMOV V10.B16, V2.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store120:
+store132:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -5852,7 +7340,7 @@ onerows2:
 	FLDPQ 16(R14), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
-	CBZ R12, nosums121
+	CBZ R12, nosums133
 	FMOVQ 144(R14), F4
 	FMOVS 0(R12), F5
 	WORD $0x6f854080 // mls v0.4s, v4.4s, v5.s[0]
@@ -5864,7 +7352,7 @@ onerows2:
 	FMOVS 4(R12), F6
 	WORD $0x6f864083 // mls v3.4s, v4.4s, v6.s[0]
 	ADD $8, R12
-nosums121:
+nosums133:
 	VEOR V4.B16, V4.B16, V4.B16
 	VEOR V5.B16, V5.B16, V5.B16
 	VEOR V6.B16, V6.B16, V6.B16
@@ -5882,8 +7370,8 @@ nosums121:
 	ADD R10, R2, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest123
-four122:
+	BLT rest135
+four134:
 	FMOVQ.P 16(R1), F16
 	FMOVQ.P 16(R2), F17
 	FMOVQ 0(R15), F18
@@ -5912,11 +7400,11 @@ four122:
 	WORD $0x4fb1eb2f // sdot v15.4s, v25.16b, v17.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four122
-rest123:
+	BGE four134
+rest135:
 	ADDS $4, R19
-	BEQ sums125
-one124:
+	BEQ sums137
+one136:
 	FMOVS.P 4(R1), F16
 	FMOVS.P 4(R2), F17
 	FMOVQ 0(R15), F18
@@ -5927,8 +7415,8 @@ one124:
 	WORD $0x4f91e263 // sdot v3.4s, v19.16b, v17.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one124
-sums125:
+	BNE one136
+sums137:
 	WORD $0x4ea48400 // add v0.4s, v0.4s, v4.4s
 	WORD $0x4ea58421 // add v1.4s, v1.4s, v5.4s
 	WORD $0x4ea68442 // add v2.4s, v2.4s, v6.4s
@@ -5944,96 +7432,145 @@ sums125:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once127
 	MOVW (R14), R26
-	CBZW R26, right126
-	FMOVQ 80(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	WORD $0x4eba4442 // sshl v2.4s, v2.4s, v26.4s
-	FMOVQ 96(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-	WORD $0x4eba4463 // sshl v3.4s, v3.4s, v26.4s
-right126:
+	CMP $2, R25
+	BEQ once138
+	CBZW R26, twice140
+	BGT up139
+	FMOVQ 80(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
+twice140:
 	CMP $1, R25
-	BEQ every128
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
+	BEQ every142
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-	B rescaled129
-every128:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
-	WORD $0x6ebab442 // sqrdmulh v2.4s, v2.4s, v26.4s
-	WORD $0x4e3b1c5d // and v29.16b, v2.16b, v27.16b
-	WORD $0x4f2117a2 // ssra v2.4s, v29.4s, #31
-	WORD $0x4ebb5442 // srshl v2.4s, v2.4s, v27.4s
+	B rescaled141
+every142:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
+	WORD $0x6eb8b442 // sqrdmulh v2.4s, v2.4s, v24.4s
+	WORD $0x4e391c5b // and v27.16b, v2.16b, v25.16b
+	WORD $0x4f211762 // ssra v2.4s, v27.4s, #31
+	WORD $0x4eb95442 // srshl v2.4s, v2.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
-	WORD $0x6ebab463 // sqrdmulh v3.4s, v3.4s, v26.4s
-	WORD $0x4e3b1c7d // and v29.16b, v3.16b, v27.16b
-	WORD $0x4f2117a3 // ssra v3.4s, v29.4s, #31
-	WORD $0x4ebb5463 // srshl v3.4s, v3.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
+	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
+	WORD $0x4e391c7b // and v27.16b, v3.16b, v25.16b
+	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
+	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-	B rescaled129
-once127:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
-	WORD $0x0ebac05d // smull v29.2d, v2.2s, v26.2s
-	WORD $0x4ebac05e // smull2 v30.2d, v2.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba2 // uzp1 v2.4s, v29.4s, v30.4s
+	B rescaled141
+once138:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x0eb8c05b // smull v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8c05c // smull2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
-	WORD $0x0ebac07d // smull v29.2d, v3.2s, v26.2s
-	WORD $0x4ebac07e // smull2 v30.2d, v3.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba3 // uzp1 v3.4s, v29.4s, v30.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x0eb8c07b // smull v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8c07c // smull2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-rescaled129:
+	B rescaled141
+up139:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8805b // smlal v27.2d, v2.2s, v24.2s
+	WORD $0x4eb8805c // smlal2 v28.2d, v2.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b62 // uzp1 v2.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8442 // add v2.4s, v2.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8807b // smlal v27.2d, v3.2s, v24.2s
+	WORD $0x4eb8807c // smlal2 v28.2d, v3.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
+rescaled141:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -6041,15 +7578,15 @@ rescaled129:
 	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
 	WORD $0x2e212842 // sqxtun v2.8b, v2.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
-	WORD $0x6e3a6442 // umax v2.16b, v2.16b, v26.16b
-	WORD $0x6e3b6c42 // umin v2.16b, v2.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
+	WORD $0x6e386442 // umax v2.16b, v2.16b, v24.16b
+	WORD $0x6e396c42 // umin v2.16b, v2.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store130
+	CBZ R26, store143
 	VMOV V2.B16, V1.B16
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
@@ -6077,7 +7614,7 @@ rescaled129:
 	VMOV V8.B16, V0.B16
 	VMOV V9.B16, V1.B16
 	VMOV V1.B16, V2.B16
-store130:
+store143:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -6088,7 +7625,7 @@ onerows1:
 	CMP $1, R13
 	BLT done
 	FLDPQ 16(R14), (F0, F1)
-	CBZ R12, nosums131
+	CBZ R12, nosums144
 	FMOVQ 144(R14), F2
 	FMOVS 0(R12), F3
 	WORD $0x6f834040 // mls v0.4s, v2.4s, v3.s[0]
@@ -6096,7 +7633,7 @@ onerows1:
 	FMOVS 0(R12), F3
 	WORD $0x6f834041 // mls v1.4s, v2.4s, v3.s[0]
 	ADD $4, R12
-nosums131:
+nosums144:
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	VEOR V4.B16, V4.B16, V4.B16
@@ -6107,8 +7644,8 @@ nosums131:
 	ADD R10, R1, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest133
-four132:
+	BLT rest146
+four145:
 	FMOVQ.P 16(R1), F8
 	FMOVQ 0(R15), F9
 	FMOVQ 16(R15), F10
@@ -6130,11 +7667,11 @@ four132:
 	PRFM 2112(R15), PLDL1KEEP
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four132
-rest133:
+	BGE four145
+rest146:
 	ADDS $4, R19
-	BEQ sums135
-one134:
+	BEQ sums148
+one147:
 	FMOVS.P 4(R1), F8
 	FMOVQ 0(R15), F9
 	FMOVQ 16(R15), F10
@@ -6142,8 +7679,8 @@ one134:
 	WORD $0x4f88e141 // sdot v1.4s, v10.16b, v8.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one134
-sums135:
+	BNE one147
+sums148:
 	WORD $0x4ea28400 // add v0.4s, v0.4s, v2.4s
 	WORD $0x4ea38421 // add v1.4s, v1.4s, v3.4s
 	WORD $0x4ea48400 // add v0.4s, v0.4s, v4.4s
@@ -6153,77 +7690,110 @@ sums135:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once137
 	MOVW (R14), R26
-	CBZW R26, right136
-	FMOVQ 80(R14), F26
-	WORD $0x4eba4400 // sshl v0.4s, v0.4s, v26.4s
-	FMOVQ 96(R14), F26
-	WORD $0x4eba4421 // sshl v1.4s, v1.4s, v26.4s
-right136:
+	CMP $2, R25
+	BEQ once149
+	CBZW R26, twice151
+	BGT up150
+	FMOVQ 80(R14), F24
+	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
+twice151:
 	CMP $1, R25
-	BEQ every138
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
+	BEQ every153
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	B rescaled139
-every138:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x6ebab400 // sqrdmulh v0.4s, v0.4s, v26.4s
-	WORD $0x4e3b1c1d // and v29.16b, v0.16b, v27.16b
-	WORD $0x4f2117a0 // ssra v0.4s, v29.4s, #31
-	WORD $0x4ebb5400 // srshl v0.4s, v0.4s, v27.4s
+	B rescaled152
+every153:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
+	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
+	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
+	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x6ebab421 // sqrdmulh v1.4s, v1.4s, v26.4s
-	WORD $0x4e3b1c3d // and v29.16b, v1.16b, v27.16b
-	WORD $0x4f2117a1 // ssra v1.4s, v29.4s, #31
-	WORD $0x4ebb5421 // srshl v1.4s, v1.4s, v27.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
+	WORD $0x4e391c3b // and v27.16b, v1.16b, v25.16b
+	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
+	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	B rescaled139
-once137:
-	FMOVQ 48(R14), F26
-	FMOVQ 112(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac01d // smull v29.2d, v0.2s, v26.2s
-	WORD $0x4ebac01e // smull2 v30.2d, v0.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba0 // uzp1 v0.4s, v29.4s, v30.4s
+	B rescaled152
+once149:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c01b // smull v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8c01c // smull2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
 	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
-	FMOVQ 64(R14), F26
-	FMOVQ 128(R14), F27
-	WORD $0x4f20a77c // sshll2 v28.2d, v27.4s, #0
-	WORD $0x0f20a77b // sshll v27.2d, v27.2s, #0
-	WORD $0x0ebac03d // smull v29.2d, v1.2s, v26.2s
-	WORD $0x4ebac03e // smull2 v30.2d, v1.4s, v26.4s
-	WORD $0x4efb57bd // srshl v29.2d, v29.2d, v27.2d
-	WORD $0x4efc57de // srshl v30.2d, v30.2d, v28.2d
-	WORD $0x4e9e1ba1 // uzp1 v1.4s, v29.4s, v30.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	WORD $0x0eb8c03b // smull v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8c03c // smull2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-rescaled139:
+	B rescaled152
+up150:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8803b // smlal v27.2d, v1.2s, v24.2s
+	WORD $0x4eb8803c // smlal2 v28.2d, v1.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
+	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
+rescaled152:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
 	MOVWU 92(R0), R26
-	VDUP R26, V26.B16
+	VDUP R26, V24.B16
 	MOVWU 96(R0), R26
-	VDUP R26, V27.B16
-	WORD $0x6e3a6400 // umax v0.16b, v0.16b, v26.16b
-	WORD $0x6e3b6c00 // umin v0.16b, v0.16b, v27.16b
+	VDUP R26, V25.B16
+	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
+	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store140
+	CBZ R26, store154
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
 	FLDPQ 64(R26), (F20, F21)
@@ -6241,7 +7811,7 @@ rescaled139:
 	WORD $0x6e2f8400 // sub v0.16b, v0.16b, v15.16b
 	VTBX V0.B16, [V28.B16, V29.B16, V30.B16, V31.B16], V8.B16
 	VMOV V8.B16, V0.B16
-store140:
+store154:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	SUB $1, R13
@@ -6294,8 +7864,8 @@ rows3:
 	ADD $176, R14, R15
 	MOVW 4(R14), R26
 	MOVD R23, R19
-	CBNZW R26, apart141
-sixteen143:
+	CBNZW R26, apart155
+sixteen157:
 	FMOVQ.P 16(R1), F24
 	FMOVQ.P 16(R2), F25
 	FMOVQ.P 16(R3), F26
@@ -6381,10 +7951,10 @@ sixteen143:
 	WORD $0x4e606bf7 // sadalp v23.4s, v31.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen143
-	B sums142
-apart141:
-sixteen144:
+	BNE sixteen157
+	B sums156
+apart155:
+sixteen158:
 	FMOVQ.P 16(R1), F24
 	FMOVQ.P 16(R2), F25
 	FMOVQ.P 16(R3), F26
@@ -6494,8 +8064,8 @@ sixteen144:
 	WORD $0x4e606bf7 // sadalp v23.4s, v31.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen144
-sums142:
+	BNE sixteen158
+sums156:
 	WORD $0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
 	WORD $0x4ea3bc42 // addp v2.4s, v2.4s, v3.4s
 	WORD $0x4ea2bc00 // addp v0.4s, v0.4s, v2.4s
@@ -6521,7 +8091,7 @@ sums142:
 	WORD $0x4eb9858c // add v12.4s, v12.4s, v25.4s
 	WORD $0x4eb88610 // add v16.4s, v16.4s, v24.4s
 	WORD $0x4eb98694 // add v20.4s, v20.4s, v25.4s
-	CBZ R12, nosums145
+	CBZ R12, nosums159
 	FMOVQ 144(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994300 // mls v0.4s, v24.4s, v25.s[0]
@@ -6537,14 +8107,15 @@ sums142:
 	FMOVS 8(R12), F25
 	WORD $0x6f994314 // mls v20.4s, v24.4s, v25.s[0]
 	ADD $12, R12
-nosums145:
-	FMOVS 88(R0), F29
-	VDUP V29.S[0], V29.S4
+nosums159:
+	FMOVS 88(R0), F31
+	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once147
 	MOVW (R14), R26
-	CBZW R26, right146
+	CMP $2, R25
+	BEQ once160
+	CBZW R26, twice162
+	BGT up161
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
@@ -6553,9 +8124,9 @@ nosums145:
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
 	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
 	WORD $0x4eb84694 // sshl v20.4s, v20.4s, v24.4s
-right146:
+twice162:
 	CMP $1, R25
-	BEQ every148
+	BEQ every164
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -6564,9 +8135,9 @@ right146:
 	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
 	WORD $0x6eb8b610 // sqrdmulh v16.4s, v16.4s, v24.4s
 	WORD $0x4eb95610 // srshl v16.4s, v16.4s, v25.4s
-	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
-	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
-	WORD $0x4ebd8610 // add v16.4s, v16.4s, v29.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
 	FMOVQ 64(R14), F24
 	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
@@ -6575,11 +8146,11 @@ right146:
 	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
 	WORD $0x6eb8b694 // sqrdmulh v20.4s, v20.4s, v24.4s
 	WORD $0x4eb95694 // srshl v20.4s, v20.4s, v25.4s
-	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
-	WORD $0x4ebd858c // add v12.4s, v12.4s, v29.4s
-	WORD $0x4ebd8694 // add v20.4s, v20.4s, v29.4s
-	B rescaled149
-every148:
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
+	B rescaled163
+every164:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -6594,9 +8165,9 @@ every148:
 	WORD $0x4e391e1b // and v27.16b, v16.16b, v25.16b
 	WORD $0x4f211770 // ssra v16.4s, v27.4s, #31
 	WORD $0x4eb95610 // srshl v16.4s, v16.4s, v25.4s
-	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
-	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
-	WORD $0x4ebd8610 // add v16.4s, v16.4s, v29.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
 	FMOVQ 64(R14), F24
 	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
@@ -6611,11 +8182,11 @@ every148:
 	WORD $0x4e391e9b // and v27.16b, v20.16b, v25.16b
 	WORD $0x4f211774 // ssra v20.4s, v27.4s, #31
 	WORD $0x4eb95694 // srshl v20.4s, v20.4s, v25.4s
-	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
-	WORD $0x4ebd858c // add v12.4s, v12.4s, v29.4s
-	WORD $0x4ebd8694 // add v20.4s, v20.4s, v29.4s
-	B rescaled149
-once147:
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
+	B rescaled163
+once160:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -6635,9 +8206,9 @@ once147:
 	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b70 // uzp1 v16.4s, v27.4s, v28.4s
-	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
-	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
-	WORD $0x4ebd8610 // add v16.4s, v16.4s, v29.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
 	FMOVQ 64(R14), F24
 	FMOVQ 128(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -6657,10 +8228,74 @@ once147:
 	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b74 // uzp1 v20.4s, v27.4s, v28.4s
-	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
-	WORD $0x4ebd858c // add v12.4s, v12.4s, v29.4s
-	WORD $0x4ebd8694 // add v20.4s, v20.4s, v29.4s
-rescaled149:
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
+	B rescaled163
+up161:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8811b // smlal v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8811c // smlal2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8821b // smlal v27.2d, v16.2s, v24.2s
+	WORD $0x4eb8821c // smlal2 v28.2d, v16.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b70 // uzp1 v16.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf8610 // add v16.4s, v16.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8819b // smlal v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8819c // smlal2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8829b // smlal v27.2d, v20.2s, v24.2s
+	WORD $0x4eb8829c // smlal2 v28.2d, v20.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b74 // uzp1 v20.4s, v27.4s, v28.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
+rescaled163:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614880 // sqxtn2 v0.8h, v4.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -6681,7 +8316,7 @@ rescaled149:
 	WORD $0x6e386610 // umax v16.16b, v16.16b, v24.16b
 	WORD $0x6e396e10 // umin v16.16b, v16.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store150
+	CBZ R26, store165
 	VMOV V8.B16, V1.B16
 	VMOV V16.B16, V2.B16
 	FLDPQ 0(R26), (F16, F17)
@@ -6719,7 +8354,7 @@ rescaled149:
 	VMOV V10.B16, V2.B16
 	VMOV V2.B16, V16.B16
 	VMOV V1.B16, V8.B16
-store150:
+store165:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F8, (R11)
@@ -6753,8 +8388,8 @@ rows2:
 	ADD $176, R14, R15
 	MOVW 4(R14), R26
 	MOVD R23, R19
-	CBNZW R26, apart151
-sixteen153:
+	CBNZW R26, apart166
+sixteen168:
 	FMOVQ.P 16(R1), F24
 	FMOVQ.P 16(R2), F25
 	FMOVQ (R15), F27
@@ -6815,10 +8450,10 @@ sixteen153:
 	WORD $0x4e606bcf // sadalp v15.4s, v30.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen153
-	B sums152
-apart151:
-sixteen154:
+	BNE sixteen168
+	B sums167
+apart166:
+sixteen169:
 	FMOVQ.P 16(R1), F24
 	FMOVQ.P 16(R2), F25
 	FMOVQ (R15), F27
@@ -6895,8 +8530,8 @@ sixteen154:
 	WORD $0x4e606bcf // sadalp v15.4s, v30.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen154
-sums152:
+	BNE sixteen169
+sums167:
 	WORD $0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
 	WORD $0x4ea3bc42 // addp v2.4s, v2.4s, v3.4s
 	WORD $0x4ea2bc00 // addp v0.4s, v0.4s, v2.4s
@@ -6914,7 +8549,7 @@ sums152:
 	WORD $0x4eb98484 // add v4.4s, v4.4s, v25.4s
 	WORD $0x4eb88508 // add v8.4s, v8.4s, v24.4s
 	WORD $0x4eb9858c // add v12.4s, v12.4s, v25.4s
-	CBZ R12, nosums155
+	CBZ R12, nosums170
 	FMOVQ 144(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994300 // mls v0.4s, v24.4s, v25.s[0]
@@ -6926,41 +8561,42 @@ sums152:
 	FMOVS 4(R12), F26
 	WORD $0x6f9a430c // mls v12.4s, v24.4s, v26.s[0]
 	ADD $8, R12
-nosums155:
-	FMOVS 88(R0), F29
-	VDUP V29.S[0], V29.S4
+nosums170:
+	FMOVS 88(R0), F31
+	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once157
 	MOVW (R14), R26
-	CBZW R26, right156
+	CMP $2, R25
+	BEQ once171
+	CBZW R26, twice173
+	BGT up172
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
 	FMOVQ 96(R14), F24
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
 	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
-right156:
+twice173:
 	CMP $1, R25
-	BEQ every158
+	BEQ every175
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
 	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
 	WORD $0x6eb8b508 // sqrdmulh v8.4s, v8.4s, v24.4s
 	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
-	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
-	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	FMOVQ 64(R14), F24
 	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
 	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
 	WORD $0x6eb8b58c // sqrdmulh v12.4s, v12.4s, v24.4s
 	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
-	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
-	WORD $0x4ebd858c // add v12.4s, v12.4s, v29.4s
-	B rescaled159
-every158:
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	B rescaled174
+every175:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -6971,8 +8607,8 @@ every158:
 	WORD $0x4e391d1b // and v27.16b, v8.16b, v25.16b
 	WORD $0x4f211768 // ssra v8.4s, v27.4s, #31
 	WORD $0x4eb95508 // srshl v8.4s, v8.4s, v25.4s
-	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
-	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	FMOVQ 64(R14), F24
 	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
@@ -6983,10 +8619,10 @@ every158:
 	WORD $0x4e391d9b // and v27.16b, v12.16b, v25.16b
 	WORD $0x4f21176c // ssra v12.4s, v27.4s, #31
 	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
-	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
-	WORD $0x4ebd858c // add v12.4s, v12.4s, v29.4s
-	B rescaled159
-once157:
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	B rescaled174
+once171:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -7001,8 +8637,8 @@ once157:
 	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
-	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
-	WORD $0x4ebd8508 // add v8.4s, v8.4s, v29.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
 	FMOVQ 64(R14), F24
 	FMOVQ 128(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -7017,9 +8653,57 @@ once157:
 	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
-	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
-	WORD $0x4ebd858c // add v12.4s, v12.4s, v29.4s
-rescaled159:
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+	B rescaled174
+up172:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8811b // smlal v27.2d, v8.2s, v24.2s
+	WORD $0x4eb8811c // smlal2 v28.2d, v8.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b68 // uzp1 v8.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf8508 // add v8.4s, v8.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8819b // smlal v27.2d, v12.2s, v24.2s
+	WORD $0x4eb8819c // smlal2 v28.2d, v12.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
+rescaled174:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614880 // sqxtn2 v0.8h, v4.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -7035,7 +8719,7 @@ rescaled159:
 	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
 	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store160
+	CBZ R26, store176
 	VMOV V8.B16, V1.B16
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
@@ -7063,7 +8747,7 @@ rescaled159:
 	VMOV V8.B16, V0.B16
 	VMOV V9.B16, V1.B16
 	VMOV V1.B16, V8.B16
-store160:
+store176:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F8, (R11)
@@ -7086,8 +8770,8 @@ rows1:
 	ADD $176, R14, R15
 	MOVW 4(R14), R26
 	MOVD R23, R19
-	CBNZW R26, apart161
-sixteen163:
+	CBNZW R26, apart177
+sixteen179:
 	FMOVQ.P 16(R1), F24
 	FMOVQ (R15), F27
 	FMOVQ 16(R15), F28
@@ -7123,10 +8807,10 @@ sixteen163:
 	WORD $0x4e606ba7 // sadalp v7.4s, v29.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen163
-	B sums162
-apart161:
-sixteen164:
+	BNE sixteen179
+	B sums178
+apart177:
+sixteen180:
 	FMOVQ.P 16(R1), F24
 	FMOVQ (R15), F27
 	FMOVQ 16(R15), F28
@@ -7170,8 +8854,8 @@ sixteen164:
 	WORD $0x4e606ba7 // sadalp v7.4s, v29.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen164
-sums162:
+	BNE sixteen180
+sums178:
 	WORD $0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
 	WORD $0x4ea3bc42 // addp v2.4s, v2.4s, v3.4s
 	WORD $0x4ea2bc00 // addp v0.4s, v0.4s, v2.4s
@@ -7181,7 +8865,7 @@ sums162:
 	FLDPQ 16(R14), (F24, F25)
 	WORD $0x4eb88400 // add v0.4s, v0.4s, v24.4s
 	WORD $0x4eb98484 // add v4.4s, v4.4s, v25.4s
-	CBZ R12, nosums165
+	CBZ R12, nosums181
 	FMOVQ 144(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994300 // mls v0.4s, v24.4s, v25.s[0]
@@ -7189,49 +8873,50 @@ sums162:
 	FMOVS 0(R12), F25
 	WORD $0x6f994304 // mls v4.4s, v24.4s, v25.s[0]
 	ADD $4, R12
-nosums165:
-	FMOVS 88(R0), F29
-	VDUP V29.S[0], V29.S4
+nosums181:
+	FMOVS 88(R0), F31
+	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
-	CMP $1, R25
-	BGT once167
 	MOVW (R14), R26
-	CBZW R26, right166
+	CMP $2, R25
+	BEQ once182
+	CBZW R26, twice184
+	BGT up183
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	FMOVQ 96(R14), F24
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
-right166:
+twice184:
 	CMP $1, R25
-	BEQ every168
+	BEQ every186
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
 	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
-	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	FMOVQ 64(R14), F24
 	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
 	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
-	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
-	B rescaled169
-every168:
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	B rescaled185
+every186:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
 	WORD $0x4e391c1b // and v27.16b, v0.16b, v25.16b
 	WORD $0x4f211760 // ssra v0.4s, v27.4s, #31
 	WORD $0x4eb95400 // srshl v0.4s, v0.4s, v25.4s
-	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	FMOVQ 64(R14), F24
 	FMOVQ 128(R14), F25
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
 	WORD $0x4e391c9b // and v27.16b, v4.16b, v25.16b
 	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
 	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
-	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
-	B rescaled169
-once167:
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	B rescaled185
+once182:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -7241,7 +8926,7 @@ once167:
 	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
-	WORD $0x4ebd8400 // add v0.4s, v0.4s, v29.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
 	FMOVQ 64(R14), F24
 	FMOVQ 128(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -7251,8 +8936,40 @@ once167:
 	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
-	WORD $0x4ebd8484 // add v4.4s, v4.4s, v29.4s
-rescaled169:
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+	B rescaled185
+up183:
+	FMOVQ 48(R14), F24
+	FMOVQ 112(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 80(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8801b // smlal v27.2d, v0.2s, v24.2s
+	WORD $0x4eb8801c // smlal2 v28.2d, v0.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b60 // uzp1 v0.4s, v27.4s, v28.4s
+	WORD $0x4ebf8400 // add v0.4s, v0.4s, v31.4s
+	FMOVQ 64(R14), F24
+	FMOVQ 128(R14), F25
+	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
+	WORD $0x0f20a739 // sshll v25.2d, v25.2s, #0
+	FMOVQ 96(R14), F29
+	WORD $0x4f20a7be // sshll2 v30.2d, v29.4s, #0
+	WORD $0x0f20a7bd // sshll v29.2d, v29.2s, #0
+	VMOV V29.B16, V27.B16
+	VMOV V30.B16, V28.B16
+	WORD $0x0eb8809b // smlal v27.2d, v4.2s, v24.2s
+	WORD $0x4eb8809c // smlal2 v28.2d, v4.4s, v24.4s
+	WORD $0x4ef9577b // srshl v27.2d, v27.2d, v25.2d
+	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
+	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
+	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
+rescaled185:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614880 // sqxtn2 v0.8h, v4.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -7263,7 +8980,7 @@ rescaled169:
 	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
 	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store170
+	CBZ R26, store187
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
 	FLDPQ 64(R26), (F20, F21)
@@ -7281,7 +8998,7 @@ rescaled169:
 	WORD $0x6e2f8400 // sub v0.16b, v0.16b, v15.16b
 	VTBX V0.B16, [V28.B16, V29.B16, V30.B16, V31.B16], V8.B16
 	VMOV V8.B16, V0.B16
-store170:
+store187:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	SUB $1, R13
@@ -7302,13 +9019,13 @@ TEXT ·intRowsNEON(SB), NOSPLIT, $0-8
 	MOVD 56(R0), R8
 	VMOVI $128, V0.B16
 	VEOR V6.B16, V6.B16, V6.B16
-row171:
+row188:
 	MOVD R1, R9
 	MOVD R2, R10
 	VEOR V1.B16, V1.B16, V1.B16
 	SUBS $16, R6, R11
-	BLT rest173
-sixteen172:
+	BLT rest190
+sixteen189:
 	FMOVQ.P 16(R9), F2
 	VEOR V3.B16, V3.B16, V3.B16
 	WORD $0x6e206843 // uadalp v3.8h, v2.16b
@@ -7316,22 +9033,22 @@ sixteen172:
 	WORD $0x6e201c42 // eor v2.16b, v2.16b, v0.16b
 	FMOVQ.P F2, 16(R10)
 	SUBS $16, R11
-	BGE sixteen172
-rest173:
+	BGE sixteen189
+rest190:
 	ADDS $16, R11
-	BEQ next176
+	BEQ next193
 	VEOR V2.B16, V2.B16, V2.B16
-	TBZ $3, R11, eight174
+	TBZ $3, R11, eight191
 	FMOVD.P 8(R9), F2
 	VEOR V3.B16, V3.B16, V3.B16
 	WORD $0x6e206843 // uadalp v3.8h, v2.16b
 	WORD $0x6e606861 // uadalp v1.4s, v3.8h
 	WORD $0x6e201c42 // eor v2.16b, v2.16b, v0.16b
 	FMOVD.P F2, 8(R10)
-eight174:
+eight191:
 	ANDS $7, R11, R11
-	BEQ next176
-one175:
+	BEQ next193
+one192:
 	MOVBU.P 1(R9), R12
 	VEOR V2.B16, V2.B16, V2.B16
 	VMOV R12, V2.B[0]
@@ -7341,21 +9058,21 @@ one175:
 	EOR $128, R12, R12
 	MOVB.P R12, 1(R10)
 	SUBS $1, R11
-	BNE one175
-next176:
+	BNE one192
+next193:
 	ADD R7, R2, R12
-pad178:
+pad195:
 	CMP R12, R10
-	BHS padded179
+	BHS padded196
 	MOVB.P ZR, 1(R10)
-	B pad178
-padded179:
-	CBZ R3, last177
+	B pad195
+padded196:
+	CBZ R3, last194
 	VADDV V1.S4, V1
 	FMOVS.P F1, 4(R3)
-last177:
+last194:
 	ADD R4, R1
 	ADD R5, R2
 	SUBS $1, R8
-	BNE row171
+	BNE row188
 	RET

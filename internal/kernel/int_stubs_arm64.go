@@ -72,10 +72,11 @@ type intElemArgs struct {
 	x       *uint8   // first operand
 	b       *uint8   // second operand
 	y       *uint8   // result
+	sums    *int32   // of a picture's pixels
 	floats  *float32 // what is rounded to bytes, or what bytes become
 	table   *uint8   // 256 results
 	n       int      // eights of a row, or of all elements
-	rows    int      // rows, or pixels of a mean
+	rows    int      // rows, or pixels of a sum
 	xStride int      // between rows of the first operand, 0 for one that repeats
 	bStride int      // of the second
 	yStride int      // of the result
@@ -92,9 +93,7 @@ type intElemArgs struct {
 	bShift  uint32
 	yMult   uint32 // and of the result
 	yShift  uint32
-	first   uint32 // what each sum of a mean begins with
 	scale   float32
-	pad     uint32
 }
 
 // intDW3S1DotNEON computes tiles of an output row of bytes.
@@ -157,10 +156,10 @@ func intSubNEON(a *intElemArgs)
 //go:noescape
 func intMulNEON(a *intElemArgs)
 
-// intMeanNEON computes means of pixels, eight or sixteen channels.
+// intSumNEON sums up the pixels of a picture.
 //
 //go:noescape
-func intMeanNEON(a *intElemArgs)
+func intSumNEON(a *intElemArgs)
 
 // intQuantizeNEON rounds float32s to bytes.
 //

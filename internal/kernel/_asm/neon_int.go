@@ -153,19 +153,27 @@ func (a *asm) splatByte(b *block, name string, v int) {
 
 // The ways to rescale, as the argument blocks name them.
 const (
-	roundTwice  = iota // and what is negative is not seen: its ties need no care
-	roundTwiceE        // everywhere
+	roundTwice  = iota // ties upward, or nothing negative is seen
+	roundTwiceE        // ties away from zero
 	roundOnce
+	roundUp // twice, ties upward, in 64 bits: where a shift is to the left
 )
 
 // rescale multiplies the sums in the registers by mult * 2^shift, which are
-// registers, in one of the ways. t and u are free. For roundOnce, two registers
-// from shift on hold the shifts in 64 bits.
+// registers, in one of the ways. t and u are free. In 64 bits, two registers
+// from shift on hold the shifts; two after u what roundUp adds to a product.
 func (a *asm) rescale(way int, accs []int, mult, shift, t, u int) {
 	for _, v := range accs {
-		if way == roundOnce {
-			a.long("smull", s2, t, v, mult)
-			a.long("smull", s4, u, v, mult)
+		if way >= roundOnce {
+			if way == roundUp {
+				a.move(t, u+1)
+				a.move(u, u+2)
+				a.long("smlal", s2, t, v, mult)
+				a.long("smlal", s4, u, v, mult)
+			} else {
+				a.long("smull", s2, t, v, mult)
+				a.long("smull", s4, u, v, mult)
+			}
 			a.same("srshl", d2, t, t, shift)
 			a.same("srshl", d2, u, u, shift+1)
 			a.same("uzp1", s4, v, t, u)

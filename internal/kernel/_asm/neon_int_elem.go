@@ -7,10 +7,11 @@ var intElemBlock = block{"intElemArgs", "intElemArgs are the arguments of the el
 	{"x", "*uint8", "first operand"},
 	{"b", "*uint8", "second operand"},
 	{"y", "*uint8", "result"},
+	{"sums", "*int32", "of a picture's pixels"},
 	{"floats", "*float32", "what is rounded to bytes, or what bytes become"},
 	{"table", "*uint8", "256 results"},
 	{"n", "int", "eights of a row, or of all elements"},
-	{"rows", "int", "rows, or pixels of a mean"},
+	{"rows", "int", "rows, or pixels of a sum"},
 	{"xStride", "int", "between rows of the first operand, 0 for one that repeats"},
 	{"bStride", "int", "of the second"},
 	{"yStride", "int", "of the result"},
@@ -27,9 +28,7 @@ var intElemBlock = block{"intElemArgs", "intElemArgs are the arguments of the el
 	{"bShift", "uint32", ""},
 	{"yMult", "uint32", "and of the result"},
 	{"yShift", "uint32", ""},
-	{"first", "uint32", "what each sum of a mean begins with"},
 	{"scale", "float32", ""},
-	{"pad", "uint32", ""},
 }}
 
 // intElemNames are the routines with what they do.
@@ -38,7 +37,7 @@ var intElemNames = [][2]string{
 	{"intAddNEON", "adds rows."},
 	{"intSubNEON", "subtracts rows."},
 	{"intMulNEON", "multiplies rows."},
-	{"intMeanNEON", "computes means of pixels, eight or sixteen channels."},
+	{"intSumNEON", "sums up the pixels of a picture."},
 	{"intQuantizeNEON", "rounds float32s to bytes."},
 	{"intDequantizeNEON", "gives bytes their value."},
 }
@@ -48,7 +47,7 @@ func intElemNEON(a *asm) {
 	intBinaryNEON(a, "intAddNEON", "add")
 	intBinaryNEON(a, "intSubNEON", "sub")
 	intBinaryNEON(a, "intMulNEON", "")
-	intMeanNEON(a)
+	intSumNEON(a)
 	intQuantizeNEON(a)
 	intDequantizeNEON(a)
 }
@@ -235,18 +234,18 @@ func intBinaryNEON(a *asm, name, op string) {
 	}
 }
 
-// intMeanNEON adds up to 256 pixels in 16 bits and those sums in 32.
-func intMeanNEON(a *asm) {
+// intSumNEON adds up to 256 pixels in 16 bits and those sums in 32.
+func intSumNEON(a *asm) {
 	b := &intElemBlock
-	a.beginNEON("intMeanNEON", b)
-	for _, f := range [][2]string{{"x", "R1"}, {"y", "R3"}, {"n", "R4"}, {"rows", "R5"}, {"xStride", "R6"}, {"way", "R9"}} {
+	a.beginNEON("intSumNEON", b)
+	for _, f := range [][2]string{{"x", "R1"}, {"sums", "R3"}, {"n", "R4"}, {"rows", "R5"}, {"xStride", "R6"}} {
 		a.fetch(b, f[0], f[1])
 	}
 	a.sixteens("R4", func(vecs int) {
 		const short, pixel = 4, 6
-		few, next, once, done := a.fresh("few"), a.fresh("pixel"), a.fresh("once"), a.fresh("done")
+		few, next := a.fresh("few"), a.fresh("pixel")
 		for i := range vecs {
-			a.splat(b, "first", i)
+			a.zeroNEON(i)
 		}
 		a.p("MOVD R1, R10")
 		a.p("MOVD R5, R11")
@@ -270,18 +269,7 @@ func intMeanNEON(a *asm) {
 			a.addWide("uaddw", []arrangement{h4, h8}[i%2], i, short+i/2)
 		}
 		a.p("CBNZ R11, %s", few)
-		a.p("CMP $%d, R9", roundOnce)
-		a.p("BEQ %s", once)
-		sums := []int{0, 1, 2, 3}[:vecs]
-		intResult(a, false)
-		a.rescale(roundTwiceE, sums, intY, intY+1, intTemp, intTemp+1)
-		a.p("B %s", done)
-		a.label(once)
-		intResult(a, true)
-		a.rescale(roundOnce, sums, intY, intY+1, intTemp, intTemp+1)
-		a.label(done)
-		intNarrow(a, 0, vecs)
-		a.storeBytes(0, vecs, "R3")
+		a.store(0, vecs/2, "R3")
 		a.p("ADD $%d, R1", 4*vecs)
 	})
 	a.p("RET")

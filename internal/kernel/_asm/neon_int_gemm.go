@@ -16,7 +16,9 @@ import "fmt"
 
 // intGemmBlock's panels begin with two flags of 32 bits: whether a shift is to the
 // left, and whether a weight is -128. Bias, multipliers, shifts to the left, the
-// other shifts and the weights' zero points follow, 32 bits each.
+// other shifts and the weights' zero points follow, 32 bits each. For roundUp
+// what it adds stands for the shifts to the left; in 64 bits the other shifts
+// are those of the product.
 var intGemmBlock = block{"intGemmArgs", "intGemmArgs are the arguments of a product routine of bytes; strides are in bytes.", []field{
 	{"x", "*uint8", "first row of signed inputs"},
 	{"w", "*byte", "panel: flags, constants, weights"},
@@ -78,46 +80,55 @@ func (t intTile) zeros(a *asm, panel, sums string, temp int) {
 }
 
 // finish rescales, clamps and looks up; it returns the registers of the rows'
-// bytes. Registers from temp to temp+5 are free, and with a table all that hold
+// bytes. Registers from temp to temp+7 are free, and with a table all that hold
 // no sums.
 func (t intTile) finish(a *asm, b *block, panel string, temp int) (out []int) {
-	mult, shift, t1, t2, zero := temp, temp+1, temp+3, temp+4, temp+5
-	noLeft, once, every, done := a.fresh("right"), a.fresh("once"), a.fresh("every"), a.fresh("rescaled")
+	mult, shift, t1, t2, zero := temp, temp+1, temp+3, temp+4, temp+7
+	once, up, twice, done := a.fresh("once"), a.fresh("up"), a.fresh("twice"), a.fresh("rescaled")
+	every := a.fresh("every")
 	a.splatInt(b, "yZero", zero)
 	a.fetch(b, "way", "R25")
-	a.p("CMP $%d, R25", roundTwiceE)
-	a.p("BGT %s", once)
 	a.p("MOVW (%s), R26", panel)
-	a.p("CBZW R26, %s", noLeft)
+	a.p("CMP $%d, R25", roundOnce)
+	a.p("BEQ %s", once)
+	a.p("CBZW R26, %s", twice)
+	a.p("BGT %s", up)
 	for j := range t.vecs {
 		a.p("FMOVQ %d(%s), F%d", t.constant(2, j), panel, mult)
 		for _, v := range t.column(j) {
 			a.same("sshl", s4, v, v, mult)
 		}
 	}
-	a.label(noLeft)
+	a.label(twice)
 	a.p("CMP $%d, R25", roundTwiceE)
 	a.p("BEQ %s", every)
-	for _, way := range []int{roundTwice, roundTwiceE, roundOnce} {
+	for _, way := range []int{roundTwice, roundTwiceE, roundOnce, roundUp} {
 		switch way {
 		case roundTwiceE:
 			a.label(every)
 		case roundOnce:
 			a.label(once)
+		case roundUp:
+			a.label(up)
 		}
 		for j := range t.vecs {
 			a.p("FMOVQ %d(%s), F%d", t.constant(1, j), panel, mult)
 			a.p("FMOVQ %d(%s), F%d", t.constant(3, j), panel, shift)
-			if way == roundOnce {
+			if way >= roundOnce {
 				a.widenLeft("sshll", s4, shift+1, shift, 0)
 				a.widenLeft("sshll", s2, shift, shift, 0)
+			}
+			if way == roundUp {
+				a.p("FMOVQ %d(%s), F%d", t.constant(2, j), panel, t2+1)
+				a.widenLeft("sshll", s4, t2+2, t2+1, 0)
+				a.widenLeft("sshll", s2, t2+1, t2+1, 0)
 			}
 			a.rescale(way, t.column(j), mult, shift, t1, t2)
 			for _, v := range t.column(j) {
 				a.same("add", s4, v, v, zero)
 			}
 		}
-		if way != roundOnce {
+		if way != roundUp {
 			a.p("B %s", done)
 		}
 	}
@@ -323,7 +334,7 @@ func dotTile(a *asm, t neonTile) {
 			a.same("add", s4, i, i, s*n+i)
 		}
 	}
-	q.store(a, q.finish(a, &intGemmBlock, intPanel, 26), neonY, neonYStride)
+	q.store(a, q.finish(a, &intGemmBlock, intPanel, 24), neonY, neonYStride)
 }
 
 func intGemmMulNEON(a *asm) {
