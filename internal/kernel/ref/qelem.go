@@ -138,3 +138,17 @@ func Dequantize(a *DequantizeArgs) {
 		a.Y[i] = a.Scale * float32(int32(x)-int32(a.Zero))
 	}
 }
+
+// ToFloatArgs turns int32s into float32s.
+type ToFloatArgs struct {
+	Len int
+	X   []int32
+	Y   []float32
+}
+
+// ToFloat computes it by its definition.
+func ToFloat(a *ToFloatArgs) {
+	for i, x := range a.X[:a.Len] {
+		a.Y[i] = float32(x)
+	}
+}
