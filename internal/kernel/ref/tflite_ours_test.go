@@ -201,6 +201,14 @@ func (c *kase) ours() []byte {
 		return bytesOf(a.Y...)
 	case "CONCATENATION":
 		y = c.concat()
+	case "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR":
+		y = c.resize()
+	case "PAD":
+		s, p := c.In[0].Shape, c.In[1].ints()
+		a := ref.PadArgs[uint8]{N: s[0], H: s[1], W: s[2], C: s[3], Top: int(p[2]), Bottom: int(p[3]), Left: int(p[4]), Right: int(p[5]), Value: float32(c.Out.zero()), Y: make([]uint8, c.Out.elems())}
+		a.X, _ = c.In[0].stored()
+		ref.Pad(&a)
+		y = a.Y
 	default:
 		panic(fmt.Sprint("no reference for ", c.Op))
 	}
@@ -219,4 +227,18 @@ func (c *kase) concat() (y []uint8) {
 		y = append(y, x...)
 	}
 	return y
+}
+
+func (c *kase) resize() []uint8 {
+	s, o := c.In[0].Shape, c.Out.Shape
+	a := ref.ByteResizeArgs{N: s[0], H: s[1], W: s[2], C: s[3], OH: o[1], OW: o[2], Nearest: c.Op != "RESIZE_BILINEAR", Signed: c.In[0].Type == "int8", Y: make([]uint8, c.Out.elems())}
+	switch {
+	case c.Align:
+		a.Rule = ref.AlignCorners
+	case !c.Half:
+		a.Rule = ref.Asymmetric
+	}
+	a.X, _ = c.In[0].stored()
+	ref.ByteResize(&a)
+	return a.Y
 }

@@ -263,6 +263,31 @@ func (d drawn) dequantize(typ string) kase {
 	return kase{Op: "DEQUANTIZE", In: []value{x}, Out: value{Type: "float32", Shape: x.Shape}}
 }
 
+func (d drawn) resize(op, typ string) kase {
+	x := d.value(typ, d.scale(0.01, 0.1), 1+d.IntN(2), 1+d.IntN(9), 1+d.IntN(9), 1+d.IntN(20))
+	size := []int32{1 + int32(d.IntN(20)), 1 + int32(d.IntN(20))}
+	if d.IntN(3) == 0 {
+		size = []int32{int32(2 * x.Shape[1]), int32(2 * x.Shape[2])}
+	}
+	c := kase{Op: op, In: []value{x, {Type: "int32", Shape: []int{2}, Data: bytesOf(size...), Const: true}}}
+	c.Out = value{Type: typ, Shape: []int{x.Shape[0], int(size[0]), int(size[1]), x.Shape[3]}, Scale: x.Scale, Zero: x.Zero}
+	switch d.IntN(3) {
+	case 0:
+		c.Align = true
+	case 1:
+		c.Half = true
+	}
+	return c
+}
+
+func (d drawn) pad(typ string) kase {
+	x := d.value(typ, d.scale(0.01, 0.1), 1+d.IntN(2), 1+d.IntN(9), 1+d.IntN(9), 1+d.IntN(20))
+	p := []int32{0, 0, int32(d.IntN(4)), int32(d.IntN(4)), int32(d.IntN(4)), int32(d.IntN(4)), 0, 0}
+	s := []int{x.Shape[0], x.Shape[1] + int(p[2]+p[3]), x.Shape[2] + int(p[4]+p[5]), x.Shape[3]}
+	return kase{Op: "PAD", In: []value{x, {Type: "int32", Shape: []int{4, 2}, Data: bytesOf(p...), Const: true}},
+		Out: value{Type: typ, Shape: s, Scale: x.Scale, Zero: x.Zero}}
+}
+
 // argMax has few different bytes, so that the greatest is there twice.
 func (d drawn) argMax(typ string) kase {
 	x := d.value(typ, 1, 1+d.IntN(20), 1+d.IntN(40))
@@ -330,7 +355,10 @@ func (d drawn) draws() map[string]func(typ string) kase {
 	for _, from := range []string{"float32", "uint8", "int8"} {
 		m["QUANTIZE "+from] = func(typ string) kase { return d.quantize(from, typ) }
 	}
-	m["DEQUANTIZE"], m["CONCATENATION"], m["ARG_MAX"] = d.dequantize, d.concat, d.argMax
+	m["DEQUANTIZE"], m["CONCATENATION"], m["ARG_MAX"], m["PAD"] = d.dequantize, d.concat, d.argMax, d.pad
+	for _, op := range []string{"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"} {
+		m[op] = func(typ string) kase { return d.resize(op, typ) }
+	}
 	for _, op := range []string{"HARD_SWISH", "LOGISTIC", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"} {
 		m[op] = func(typ string) kase { return d.table(op, typ) }
 	}
