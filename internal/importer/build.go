@@ -12,6 +12,8 @@ import (
 // graph with the relation between the file's axes and the graph's.
 type val struct {
 	c *tensor.Tensor // the constant, else nil
+	// q says what the integers of c stand for; nil where c is what it is.
+	q *constQuant
 
 	id graph.ID
 	// shape is the value's shape as the file sees it, for a batch of one.
@@ -289,4 +291,19 @@ func (b *build) output(name string, x val) error {
 		x.id = id
 	}
 	return b.g.SetOutput(name, x.id)
+}
+
+// real is an output's value as float32s.
+func (b *build) real(name string, x val) (val, error) {
+	if x.isConst() {
+		return x, nil
+	}
+	var err error
+	switch t := b.g.Node(x.id).Type; {
+	case t.Quantized():
+		x.id, err = b.add(name+".real", graph.Dequantize{}, x.id)
+	case t.DType == tensor.I32:
+		x.id, err = b.add(name+".real", graph.ToFloat{}, x.id)
+	}
+	return x, err
 }

@@ -132,7 +132,7 @@ func endsInSoftmax(g *graph.Graph, id graph.ID) bool {
 		switch n.Op.(type) {
 		case graph.Softmax:
 			return true
-		case graph.Reshape, graph.Transpose:
+		case graph.Reshape, graph.Transpose, graph.Quantize, graph.Dequantize:
 			id = n.In[0]
 		default:
 			return false
