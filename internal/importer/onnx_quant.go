@@ -107,7 +107,7 @@ func (c *onnxCall) quant(scale, zero int, t tensor.DType, shape tensor.Shape, ax
 		if z.Len() != len(q.Scales) {
 			return nil, fmt.Errorf("%d zero points in %q for %d scales in %q", z.Len(), c.n.Inputs[zero], len(q.Scales), c.n.Inputs[scale])
 		}
-		at := integers(z)
+		at := elements(z)
 		for i := range q.Zeros {
 			if q.Zeros[i] = at(i); t == tensor.I32 && q.Zeros[i] != 0 {
 				return nil, fmt.Errorf("zero point %q of int32s is %d, not 0", c.n.Inputs[zero], q.Zeros[i])

@@ -3,7 +3,6 @@ package importer
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/mobilenet-go/mobilenet/internal/graph"
 	"github.com/mobilenet-go/mobilenet/tensor"
@@ -44,45 +43,15 @@ func (b *build) parameter(name string, role graph.Role, t *tensor.Tensor, q *con
 			quant = &graph.Quant{Scales: quant.Scales, Zeros: quant.Zeros}
 		}
 	}
-	a, err := b.bytes(t, how, f)
-	if err != nil {
-		return graph.None, err
-	}
-	id, err := b.g.AddIntegers(b.unique(name), graph.Type{DType: t.DType, Shape: a.Shape, Quant: quant}, a)
+	id, err := b.integers(name, t, quant, how, f)
 	if err != nil || ints {
 		return id, err
 	}
 	return b.add(name+".real", graph.Dequantize{}, id)
 }
 
-// bytes converts a constant of integers once, as array does real numbers.
-func (b *build) bytes(t *tensor.Tensor, how string, f func(*tensor.Tensor) (*tensor.Tensor, error)) (*graph.Array, error) {
-	key := arrayKey{t, "bytes " + how}
-	keep := b.im.static[t]
-	if keep {
-		b.im.mu.Lock()
-		defer b.im.mu.Unlock()
-		if a, ok := b.im.arrays[key]; ok {
-			return a, nil
-		}
-	}
-	if f != nil {
-		var err error
-		if t, err = f(t); err != nil {
-			return nil, err
-		}
-	}
-	a := &graph.Array{Shape: slices.Clone(t.Shape), Bytes: t.Data}
-	if keep {
-		b.im.arrays[key] = a
-	} else if err := b.account(len(t.Data)); err != nil {
-		return nil, err
-	}
-	return a, nil
-}
-
-// integers reads the elements of a constant of a quantized type one by one.
-func integers(t *tensor.Tensor) func(i int) int32 {
+// elements reads the elements of a constant of a quantized type one by one.
+func elements(t *tensor.Tensor) func(i int) int32 {
 	switch t.DType {
 	case tensor.U8:
 		return func(i int) int32 { return int32(t.Data[i]) }
@@ -104,7 +73,7 @@ func channel(q *graph.Quant, shape tensor.Shape) func(i int) int {
 
 // foldDequantize is a constant of integers as real numbers.
 func foldDequantize(t *tensor.Tensor, q *graph.Quant) *tensor.Tensor {
-	at, of := integers(t), channel(q, t.Shape)
+	at, of := elements(t), channel(q, t.Shape)
 	v := make([]float32, t.Len())
 	for i := range v {
 		k := of(i)
