@@ -37,6 +37,21 @@ func Rescale(x, m, shift int32, single bool) int32 {
 	return RoundingShift(DoublingHigh(x<<left, m), right)
 }
 
+// RescaleUp is Rescale with two roundings, both with ties upward:
+//
+//	(x*m + 2^30 + 2^(30-shift)) / 2^(31-shift), rounded down
+//
+// where shift is negative, else one rounding: a single one of 64 bits with
+// another constant.
+func RescaleUp(x, m, shift int32) int32 {
+	total := 31 - shift
+	term := int64(1) << (total - 1)
+	if shift < 0 {
+		term += 1 << 30
+	}
+	return int32((int64(x)*int64(m) + term) >> total)
+}
+
 // DoublingHigh is the upper half of 2*a*b, rounded, ties upward; the one
 // product that does not fit saturates.
 func DoublingHigh(a, b int32) int32 {
