@@ -388,6 +388,8 @@ func newTask(args any, impl string) namedTask {
 		return newOpTask(a, kernel.SelectConcat(a, impl))
 	case *kernel.Transpose:
 		return newOpTask(a, kernel.SelectTranspose(a, impl))
+	case *kernel.FakeQuant:
+		return newOpTask(a, kernel.Select(kernel.FakeQuantKernels(), a, impl))
 	}
 	panic(fmt.Sprintf("exec: no kernels for %T", args))
 }
