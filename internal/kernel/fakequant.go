@@ -76,13 +76,7 @@ func runFakeQuant(a *FakeQuant, task int, _ []float32) {
 func (s *steps) round(x, y []float32) {
 	x = x[:len(y)]
 	for i, v := range x {
-		v *= s.inv
-		if v < s.lo {
-			v = s.lo
-		}
-		if v > s.hi {
-			v = s.hi
-		}
+		v = min(max(v*s.inv, s.lo), s.hi)
 		v = float32(v+roundingMagic) - roundingMagic
 		y[i] = v * s.scale
 	}
