@@ -23,6 +23,7 @@ func Features() []string {
 		{"avx512bw", cpu.X86.HasAVX512BW},
 		{"avx512dq", cpu.X86.HasAVX512DQ},
 		{"avx512vl", cpu.X86.HasAVX512VL},
+		{"avx512vbmi", cpu.X86.HasAVX512VBMI},
 		{"avx512vnni", cpu.X86.HasAVX512VNNI},
 		{"avx512bf16", cpu.X86.HasAVX512BF16},
 		{"avxvnni", cpu.X86.HasAVXVNNI},
@@ -51,6 +52,10 @@ func AVX512() bool {
 
 // VNNI reports 512-bit int8 dot products.
 func VNNI() bool { return AVX512() && cpu.X86.HasAVX512VNNI }
+
+// VBMI reports permutations of 512 bits by bytes, which look a table of 256
+// bytes up.
+func VBMI() bool { return AVX512() && cpu.X86.HasAVX512VBMI }
 
 // BF16 reports 512-bit products of bfloat16 pairs and the conversions to it.
 func BF16() bool { return AVX512() && cpu.X86.HasAVX512BF16 }

@@ -127,7 +127,7 @@ func copyNode(g *graph.Graph, n *graph.Node, to []graph.ID) (graph.ID, error) {
 	case graph.Input:
 		return g.AddInput(n.Name, n.Type)
 	case graph.Constant:
-		return g.AddConstant(n.Name, n.Value)
+		return g.AddValue(n.Name, n.Type, n.Value)
 	case graph.Variable:
 		id, err := g.AddVariable(n.Name, op.Role, n.Type.Shape...)
 		if err == nil {

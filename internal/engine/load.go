@@ -112,6 +112,9 @@ func readImported(name string, format weights.Format, data []byte, opt *Options)
 	if format == weights.TFLite {
 		source = transform.SourceTFLite
 	}
+	if im.Bytes != nil {
+		source = transform.SourceQuantized
+	}
 	if im.C != 3 {
 		return nil, fmt.Errorf("%s: input %q has %d channels, pictures have 3", name, im.Input, im.C)
 	}

@@ -83,6 +83,7 @@ func newPlan(g *graph.Graph, maxElems int, chains [][]graph.ID, pixels map[graph
 		if err != nil {
 			return nil, fmt.Errorf("node %q: %w", n.Name, err)
 		}
+		size = words(n.Type, size)
 		if gap := pixels[id]; gap != 0 {
 			size = size / n.Type.Shape[3] * gap
 		}
@@ -119,7 +120,7 @@ func newPlan(g *graph.Graph, maxElems int, chains [][]graph.ID, pixels map[graph
 		}
 		l := lives[at[owner[i]]]
 		p.Slots[id].Off = l.off
-		p.Slots[id].Len = g.Nodes[i].Type.Shape.Len()
+		p.Slots[id].Len = words(g.Nodes[i].Type, g.Nodes[i].Type.Shape.Len())
 		if gap := pixels[id]; gap != 0 {
 			p.Slots[id].Len = l.len
 		}

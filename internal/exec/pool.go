@@ -127,7 +127,7 @@ func (p *Pool) Run(t Task, scratch []float32) {
 	need := t.Scratch()
 	for _, w := range helpers {
 		if len(w.scratch) < need {
-			w.scratch = make([]float32, need)
+			w.scratch = aligned(need)
 		}
 		// A worker may go to sleep between the two attempts, so both are
 		// made until one succeeds; it cannot wake up on its own.

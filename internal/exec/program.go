@@ -43,6 +43,8 @@ type Packs struct {
 
 	mu    sync.Mutex
 	packs map[packKey]pack
+	// qpacks are the constants of integer convolutions.
+	qpacks map[qpackKey]*qpack
 }
 
 // pack is packed weights and where they lie in the memory they share with
@@ -140,6 +142,9 @@ func (p *Packs) Bytes() int64 {
 	for _, w := range p.packs {
 		n += 4 * int64(len(w.data))
 	}
+	for _, w := range p.qpacks {
+		n += int64(len(w.packed))
+	}
 	return n
 }
 
@@ -155,6 +160,7 @@ type Program struct {
 	// a convolution fetches for later ones.
 	packed, ahead map[graph.ID][]float32
 	kernels       map[graph.ID]string // of the convolutions
+	qconvs        map[graph.ID]*qpack // the constants of integer convolutions
 	// pixels is the distance of pixels of the values laid out with gaps.
 	pixels  map[graph.ID]int
 	used    Used
@@ -220,7 +226,7 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	if packs == nil {
 		packs = &Packs{}
 	}
-	p := &Program{g: g, used: used, numbers: nums, plan: plan, pixels: pixels, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32), kernels: make(map[graph.ID]string)}
+	p := &Program{g: g, used: used, numbers: nums, plan: plan, pixels: pixels, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32), kernels: make(map[graph.ID]string), qconvs: make(map[graph.ID]*qpack)}
 	var wishes []packWish
 	var convs []graph.ID
 	for i := range g.Nodes {
@@ -257,6 +263,19 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 			}
 			p.scratch = max(p.scratch, k.ScratchLen(&s))
 			info.kernel = k.Name
+		} else if args, ints, err := lowerInts(g, id, nowhere); ints || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			t, err := p.intTask(id, args, packs)
+			if err != nil {
+				return nil, err
+			}
+			if t == nil {
+				continue
+			}
+			p.scratch = max(p.scratch, t.Scratch())
+			info.kernel = t.name()
 		} else {
 			args, err := lower(g, id, func(graph.ID) []float32 { return nil })
 			if err != nil {
@@ -321,11 +340,12 @@ func (p *Program) bytes(s stepInfo) int64 {
 		members = []graph.ID{s.id}
 	}
 	value := func(id graph.ID) int {
-		size := 4
+		t := p.g.Node(id).Type
+		size := t.DType.Size()
 		if p.numbers.halves[id] {
 			size = 2
 		}
-		return size * p.g.Node(id).Type.Shape.Len()
+		return size * t.Shape.Len()
 	}
 	n := value(s.id)
 	for _, id := range members {
@@ -333,6 +353,8 @@ func (p *Program) bytes(s stepInfo) int64 {
 			switch {
 			case i == 1 && p.packed[id] != nil:
 				n += 4 * len(p.packed[id])
+			case i == 1 && p.qconvs[id] != nil && p.qconvs[id].packed != nil:
+				n += len(p.qconvs[id].packed)
 			case !slices.Contains(members, in):
 				n += value(in)
 			}
@@ -390,6 +412,9 @@ func newTask(args any, impl string) namedTask {
 		return newOpTask(a, kernel.SelectTranspose(a, impl))
 	case *kernel.FakeQuant:
 		return newOpTask(a, kernel.Select(kernel.FakeQuantKernels(), a, impl))
+	}
+	if t := newIntTask(args, impl); t != nil {
+		return t
 	}
 	panic(fmt.Sprintf("exec: no kernels for %T", args))
 }

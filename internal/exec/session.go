@@ -37,7 +37,7 @@ func (p *Program) NewSession(pool *Pool) (*Session, error) {
 			return &Session{p: p, pool: pool, batch: b}, nil
 		}
 	}
-	s := &Session{p: p, pool: pool, arena: aligned(p.plan.Len), scratch: make([]float32, p.scratch)}
+	s := &Session{p: p, pool: pool, arena: aligned(p.plan.Len), scratch: aligned(p.scratch)}
 	for _, info := range p.steps {
 		if info.chain != nil {
 			stages, err := s.chainArgs(info.chain)
@@ -46,7 +46,18 @@ func (p *Program) NewSession(pool *Pool) (*Session, error) {
 			}
 			t := newChainTask(stages, pool.Threads())
 			if len(s.scratch) < t.Scratch() {
-				s.scratch = make([]float32, t.Scratch())
+				s.scratch = aligned(t.Scratch())
+			}
+			s.steps = append(s.steps, t)
+			continue
+		}
+		if args, ints, err := lowerInts(p.g, info.id, memory{s.value, s.bytes}); ints || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			t, err := p.intTask(info.id, args, nil)
+			if err != nil {
+				return nil, err
 			}
 			s.steps = append(s.steps, t)
 			continue

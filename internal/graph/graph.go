@@ -160,6 +160,14 @@ func (g *Graph) AddIntegers(name string, t Type, a *Array) (ID, error) {
 	return g.append(Node{Name: name, Op: Constant{}, Type: t, Value: a})
 }
 
+// AddValue appends a constant of any type.
+func (g *Graph) AddValue(name string, t Type, a *Array) (ID, error) {
+	if t.DType == tensor.F32 {
+		return g.AddConstant(name, a)
+	}
+	return g.AddIntegers(name, t, a)
+}
+
 // AddConstant appends a constant.
 func (g *Graph) AddConstant(name string, a *Array) (ID, error) {
 	if n, err := a.Shape.Elems(); err != nil || n != len(a.Data) && (a.Data != nil || a.Make == nil) {

@@ -22,6 +22,12 @@ type QConv2D struct {
 	Groups   int
 	Bias     bool
 	Rounding Rounding
+	// Narrow multiplies the scales of x and w in float32 rather than float64:
+	// see docs/quantization.md.
+	Narrow bool
+	// Then, if not nil, is a table that the result is looked up in; its Stored
+	// is the result's.
+	Then *QActivation
 }
 
 func (QConv2D) Kind() string { return "quantized_conv2d" }
@@ -53,23 +59,31 @@ func (c QConv2D) Infer(in []Type) (Type, error) {
 	if c.Bias && in[2].DType != tensor.I32 {
 		return Type{}, fmt.Errorf("bias %v is not int32", in[2])
 	}
-	if c.Rounding > SingleRounding {
+	if c.Rounding > UpwardRounding {
 		return Type{}, fmt.Errorf("unknown rounding %d", c.Rounding)
 	}
 	t, err := Conv2D{Window: c.Window, Groups: c.Groups, Bias: c.Bias}.Infer(in)
 	if err != nil {
 		return Type{}, err
 	}
-	return c.Stored.Type(t.Shape)
+	if t, err = c.Stored.Type(t.Shape); err != nil || c.Then == nil {
+		return t, err
+	}
+	return c.Then.Infer([]Type{t})
 }
 
 // Cost counts as Conv2D does.
 func (c QConv2D) Cost(in []Type, out Type) Cost {
-	return Conv2D{Window: c.Window, Groups: c.Groups, Bias: c.Bias}.Cost(in, out)
+	cost := Conv2D{Window: c.Window, Groups: c.Groups, Bias: c.Bias}.Cost(in, out)
+	if c.Then != nil {
+		cost.Elementwise += elems(out)
+	}
+	return cost
 }
 
-// QPool takes the mean or the maximum of bytes over a window. The result has
-// the scale of the input; padded positions never count.
+// QPool takes the mean or the maximum of bytes over a window, of the bytes as
+// they are: as in TFLite the result's own scale is not looked at, and is the
+// input's where a file is sound. Padded positions never count.
 type QPool struct {
 	Window
 	Stored
@@ -91,8 +105,8 @@ func (p QPool) Infer(in []Type) (Type, error) {
 	if err := byteInputs(in, 1); err != nil {
 		return Type{}, err
 	}
-	if in[0].DType != p.Stored.DType || !in[0].Quant.Equal(PerTensor(p.Scale, p.Zero)) {
-		return Type{}, fmt.Errorf("the result must have the scale of the input %v", in[0])
+	if in[0].DType != p.Stored.DType {
+		return Type{}, fmt.Errorf("the result of %v is stored as %v", in[0], p.Stored.DType)
 	}
 	return p.Stored.Type(t.Shape)
 }
@@ -106,8 +120,27 @@ func (p QPool) Cost(in []Type, out Type) Cost {
 // [N,1,1,C], with a scale of its own.
 type QMean struct {
 	Stored
+	Rule     MeanRule
 	Rounding Rounding
 }
+
+// MeanRule is one of the ways in which a sum of bytes becomes a mean; they
+// differ by at most one unit. Package kernel/ref defines them.
+type MeanRule uint8
+
+const (
+	// MeanExact rescales the sum once.
+	MeanExact MeanRule = iota
+	// MeanBias is TFLite's of uint8s that keeps the axes.
+	MeanBias
+	// MeanDivided is TFLite's of int8s that keeps the axes.
+	MeanDivided
+	// MeanFloat is TFLite's that drops the axes.
+	MeanFloat
+	// MeanTruncated is TFLite's that drops the axes where the result is stored
+	// as the input is.
+	MeanTruncated
+)
 
 func (QMean) Kind() string { return "quantized_mean" }
 
@@ -118,6 +151,9 @@ func (m QMean) Infer(in []Type) (Type, error) {
 	}
 	if err := byteInputs(in, 1); err != nil {
 		return Type{}, err
+	}
+	if m.Rule > MeanTruncated {
+		return Type{}, fmt.Errorf("unknown rule %d", m.Rule)
 	}
 	return m.Stored.Type(t.Shape)
 }

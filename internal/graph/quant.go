@@ -154,6 +154,9 @@ const (
 	DoubleRounding Rounding = iota
 	// SingleRounding rounds once, ties upward.
 	SingleRounding
+	// UpwardRounding rounds twice, ties upward both times: TFLite's matrix
+	// products.
+	UpwardRounding
 )
 
 // byteInputs checks that the first n inputs are quantized bytes.

@@ -290,3 +290,18 @@ func (b *build) output(name string, x val) error {
 	}
 	return b.g.SetOutput(name, x.id)
 }
+
+// real is an output's value as float32s.
+func (b *build) real(name string, x val) (val, error) {
+	if x.isConst() {
+		return x, nil
+	}
+	var err error
+	switch t := b.g.Node(x.id).Type; {
+	case t.Quantized():
+		x.id, err = b.add(name+".real", graph.Dequantize{}, x.id)
+	case t.DType == tensor.I32:
+		x.id, err = b.add(name+".real", graph.ToFloat{}, x.id)
+	}
+	return x, err
+}

@@ -49,6 +49,9 @@ type Imported struct {
 	H, W, C int
 	AnySize bool
 	Outputs []string
+	// Bytes says how the input is stored where the file takes a picture's
+	// bytes; nil where it takes real numbers.
+	Bytes *graph.Stored
 	// Classes is the number of scores for a picture when the first output is
 	// a vector, else its number of channels.
 	Classes int
@@ -129,10 +132,15 @@ func (m *Imported) finish() (*Imported, error) {
 func endsInSoftmax(g *graph.Graph, id graph.ID) bool {
 	for {
 		n := g.Node(id)
-		switch n.Op.(type) {
-		case graph.Softmax:
+		switch op := n.Op.(type) {
+		case graph.Softmax, graph.QSoftmax:
 			return true
-		case graph.Reshape, graph.Transpose:
+		case graph.Reshape, graph.Transpose, graph.Dequantize:
+			id = n.In[0]
+		case graph.QActivation:
+			if op.Act.Kind != graph.Linear {
+				return false
+			}
 			id = n.In[0]
 		default:
 			return false

@@ -189,7 +189,7 @@ func prune(g *graph.Graph) (*graph.Graph, error) {
 			}
 		case graph.Constant:
 			if live[i] {
-				to[i], err = out.AddConstant(n.Name, n.Value)
+				to[i], err = out.AddValue(n.Name, n.Type, n.Value)
 			}
 		default:
 			if live[i] {

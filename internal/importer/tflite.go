@@ -17,7 +17,7 @@ type tfliteSource struct {
 	memo map[int]*tensor.Tensor
 }
 
-// FromTFLite imports a parsed TFLite file of floating-point operators.
+// FromTFLite imports a parsed TFLite file of operators on float32s or on bytes.
 func FromTFLite(f *tflite.Model) (*Imported, error) {
 	if len(f.Subgraphs) == 0 {
 		return nil, fmt.Errorf("%w: the file holds no graph", ErrUnsupported)
@@ -37,8 +37,10 @@ func FromTFLite(f *tflite.Model) (*Imported, error) {
 	for i := range g.Tensors {
 		v := &g.Tensors[i]
 		if made[i] {
-			if err := tfliteQuantized(v); err != nil {
-				return nil, err
+			if bytesWithScale(v) {
+				if _, err := quantOf(v); err != nil {
+					return nil, err
+				}
 			}
 			continue
 		}
@@ -57,8 +59,12 @@ func FromTFLite(f *tflite.Model) (*Imported, error) {
 	}
 	s.input = g.Inputs[0]
 	in := &g.Tensors[s.input]
-	if in.Type.DType() != tensor.F32 && in.Type.DType() != tensor.F16 {
-		return nil, fmt.Errorf("%w: input %q is %v; this version reads float models", ErrUnsupported, in.Name, in.Type)
+	if d := in.Type.DType(); d != tensor.F32 && d != tensor.F16 {
+		q, err := s.stored(s.input)
+		if err != nil {
+			return nil, err
+		}
+		im.Bytes = &q
 	}
 	if len(in.Shape) != 4 {
 		return nil, fmt.Errorf("%w: input %q of shape %v is not a batch of pictures", ErrUnsupported, in.Name, tensor.Shape(in.Shape))
@@ -71,24 +77,17 @@ func FromTFLite(f *tflite.Model) (*Imported, error) {
 	return im.finish()
 }
 
-// tfliteQuantized refuses a quantized model as a whole, by its first value
-// that is stored as integers with a scale.
-func tfliteQuantized(t *tflite.Tensor) error {
-	switch t.Type.DType() {
-	case tensor.U8, tensor.I8, tensor.I16:
-		if t.Quant != nil && len(t.Quant.Scale) > 0 {
-			return fmt.Errorf("%w: this is a quantized model (tensor %q is %v); this version reads float models", ErrUnsupported, t.Name, t.Type)
-		}
-	}
-	return nil
-}
-
 // walk builds the graph. TFLite's layout is the graph's.
 func (s *tfliteSource) walk(b *build) error {
 	b.picture = identity(4)
 	in, err := b.input(s.g.Tensors[s.input].Name, b.im.C, b.picture)
 	if err != nil {
 		return err
+	}
+	if b.im.Bytes != nil {
+		if in.id, err = b.add(s.g.Tensors[s.input].Name+".bytes", graph.FromPixels{Stored: *b.im.Bytes}, in.id); err != nil {
+			return err
+		}
 	}
 	vals := map[int]val{s.input: in}
 	for i := range s.g.Operators {
@@ -112,6 +111,9 @@ func (s *tfliteSource) walk(b *build) error {
 			name = fmt.Sprintf("output%d", k)
 		}
 		taken[name] = true
+		if v, err = b.real(name, v); err != nil {
+			return err
+		}
 		if err := b.output(name, v); err != nil {
 			return err
 		}
@@ -156,10 +158,6 @@ type tfliteCall struct {
 }
 
 func (s *tfliteSource) operator(b *build, vals map[int]val, o *tflite.Operator, i int) error {
-	f, ok := tfliteOps[o.Code.Builtin]
-	if !ok || o.Code.Builtin == tflite.Custom {
-		return ErrUnsupported
-	}
 	if len(o.Outputs) != 1 {
 		return fmt.Errorf("%w: with %d outputs", ErrUnsupported, len(o.Outputs))
 	}
@@ -182,6 +180,14 @@ func (s *tfliteSource) operator(b *build, vals map[int]val, o *tflite.Operator, 
 		}
 		c.in[k] = v
 		static = static && v.isConst() && b.im.static[v.c]
+	}
+	ops := tfliteOps
+	if s.quantized(o, c.in) {
+		ops = tfliteIntOps
+	}
+	f, ok := ops[o.Code.Builtin]
+	if !ok || o.Code.Builtin == tflite.Custom {
+		return ErrUnsupported
 	}
 	v, err := f(c)
 	if err != nil {

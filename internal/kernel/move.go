@@ -1,40 +1,46 @@
 package kernel
 
-func padRow(a *Pad) int   { return (a.W + a.Left + a.Right) * a.C }
-func padTasks(a *Pad) int { return ceilDiv(a.N*(a.H+a.Top+a.Bottom), rowsPerTask(padRow(a))) }
+import "github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 
-func runPad(a *Pad, task int, _ []float32) {
+func padRow[T ref.Element](a *ref.PadArgs[T]) int { return (a.W + a.Left + a.Right) * a.C }
+func padTasks[T ref.Element](a *ref.PadArgs[T]) int {
+	return ceilDiv(a.N*(a.H+a.Top+a.Bottom), rowsPerTask(padRow(a)))
+}
+
+func runPad[T ref.Element](a *ref.PadArgs[T], task int, _ []float32) {
 	oh, width := a.H+a.Top+a.Bottom, padRow(a)
 	lo, hi := chunk(task, rowsPerTask(width), a.N*oh)
 	for row := lo; row < hi; row++ {
 		y := a.Y[row*width:][:width]
 		n, h := row/oh, row%oh-a.Top
 		if h < 0 || h >= a.H {
-			fill(y, a.Value)
+			fill(y, T(a.Value))
 			continue
 		}
-		fill(y[:a.Left*a.C], a.Value)
+		fill(y[:a.Left*a.C], T(a.Value))
 		copy(y[a.Left*a.C:], a.X[(n*a.H+h)*a.W*a.C:][:a.W*a.C])
-		fill(y[(a.Left+a.W)*a.C:], a.Value)
+		fill(y[(a.Left+a.W)*a.C:], T(a.Value))
 	}
 }
 
-func fill(y []float32, v float32) {
+func fill[T ref.Element](y []T, v T) {
 	for i := range y {
 		y[i] = v
 	}
 }
 
-func concatWidth(a *Concat) (n int) {
+func concatWidth[T ref.Element](a *ref.ConcatArgs[T]) (n int) {
 	for _, v := range a.Inner {
 		n += v
 	}
 	return n
 }
 
-func concatTasks(a *Concat) int { return ceilDiv(a.Outer, rowsPerTask(concatWidth(a))) }
+func concatTasks[T ref.Element](a *ref.ConcatArgs[T]) int {
+	return ceilDiv(a.Outer, rowsPerTask(concatWidth(a)))
+}
 
-func runConcat(a *Concat, task int, _ []float32) {
+func runConcat[T ref.Element](a *ref.ConcatArgs[T], task int, _ []float32) {
 	width := concatWidth(a)
 	lo, hi := chunk(task, rowsPerTask(width), a.Outer)
 	at := 0
@@ -54,7 +60,7 @@ type transposePlan struct {
 	outer             int // axes outside of the inner one
 }
 
-func planTranspose(a *Transpose) (p transposePlan) {
+func planTranspose[T ref.Element](a *ref.TransposeArgs[T]) (p transposePlan) {
 	var source [6]int
 	total := 1
 	for d := a.Rank - 1; d >= 0; d-- {
@@ -78,12 +84,12 @@ func planTranspose(a *Transpose) (p transposePlan) {
 	return p
 }
 
-func transposeTasks(a *Transpose) int {
+func transposeTasks[T ref.Element](a *ref.TransposeArgs[T]) int {
 	p := planTranspose(a)
 	return ceilDiv(p.rows, rowsPerTask(p.inner))
 }
 
-func runTranspose(a *Transpose, task int, _ []float32) {
+func runTranspose[T ref.Element](a *ref.TransposeArgs[T], task int, _ []float32) {
 	p := planTranspose(a)
 	lo, hi := chunk(task, rowsPerTask(p.inner), p.rows)
 	for row := lo; row < hi; row++ {

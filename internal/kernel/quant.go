@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -20,6 +21,12 @@ type (
 	QMean      = ref.QMeanArgs
 	QSoftmax   = ref.QSoftmaxArgs
 	ArgMax     = ref.ArgMaxArgs
+	ToFloat    = ref.ToFloatArgs
+
+	ByteConcat    = ref.ConcatArgs[uint8]
+	BytePad       = ref.PadArgs[uint8]
+	ByteTranspose = ref.TransposeArgs[uint8]
+	ByteResize    = ref.ByteResizeArgs
 )
 
 // QConvKernel is one implementation of convolution of bytes. All of them give
@@ -63,8 +70,13 @@ func SelectQConv(s *QConvShape, impl string) *QConvKernel {
 func QConvKernels() []QConvKernel { return qconvKernels() }
 
 var qconvKernels = sync.OnceValue(func() []QConvKernel {
-	return []QConvKernel{refQConv}
+	return slices.Concat(vecQConvKernels(), goQConvKernels(), []QConvKernel{refQConv})
 })
+
+// goQConvKernels lists the portable ones.
+func goQConvKernels() []QConvKernel {
+	return []QConvKernel{convU8Go}
+}
 
 // refQConv is the reference: any shape, one task, constants as they come.
 var refQConv = QConvKernel{
@@ -114,7 +126,47 @@ func QSoftmaxKernels() []Kernel[QSoftmax] {
 
 // ArgMaxKernels lists the choices of the greatest byte.
 func ArgMaxKernels() []Kernel[ArgMax] {
-	return []Kernel[ArgMax]{refKernel("argmaxU8Ref", 0, ref.ArgMax)}
+	return []Kernel[ArgMax]{
+		goKernel("argmaxU8Go", 0, argMaxTasks, noScratch[ArgMax], runArgMax),
+		refKernel("argmaxU8Ref", 0, ref.ArgMax),
+	}
+}
+
+// ByteConcatKernels lists the joins of bytes.
+func ByteConcatKernels() []Kernel[ByteConcat] {
+	return []Kernel[ByteConcat]{
+		goKernel("concatU8Go", 0, concatTasks[uint8], noScratch[ByteConcat], runConcat[uint8]),
+		refKernel("concatU8Ref", 0, ref.Concat[uint8]),
+	}
+}
+
+// BytePadKernels lists the paddings of bytes.
+func BytePadKernels() []Kernel[BytePad] {
+	return []Kernel[BytePad]{
+		goKernel("padU8Go", 0, padTasks[uint8], noScratch[BytePad], runPad[uint8]),
+		refKernel("padU8Ref", 0, ref.Pad[uint8]),
+	}
+}
+
+// ByteTransposeKernels lists the reorderings of axes of bytes.
+func ByteTransposeKernels() []Kernel[ByteTranspose] {
+	return []Kernel[ByteTranspose]{
+		goKernel("transposeU8Go", 0, transposeTasks[uint8], noScratch[ByteTranspose], runTranspose[uint8]),
+		refKernel("transposeU8Ref", 0, ref.Transpose[uint8]),
+	}
+}
+
+// ByteResizeKernels lists the resizes of bytes.
+func ByteResizeKernels() []Kernel[ByteResize] {
+	return []Kernel[ByteResize]{
+		goKernel("resizeU8Go", 0, byteResizeTasks, noScratch[ByteResize], runByteResize),
+		refKernel("resizeU8Ref", 0, ref.ByteResize),
+	}
+}
+
+// ToFloatKernels lists the ways from indices to float32s.
+func ToFloatKernels() []Kernel[ToFloat] {
+	return []Kernel[ToFloat]{refKernel("tofloatI32Ref", 0, ref.ToFloat)}
 }
 
 // Bytes is the memory of float32s as bytes: four an element.
@@ -125,10 +177,27 @@ func Bytes(f []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&f[0])), 4*len(f))
 }
 
+// Float32s is the memory of bytes, which begins at a multiple of four, as
+// float32s.
+func Float32s(b []byte) []float32 {
+	if len(b) < 4 {
+		return nil
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), len(b)/4)
+}
+
 // Int32s is the memory of float32s as int32s.
 func Int32s(f []float32) []int32 {
 	if len(f) == 0 {
 		return nil
 	}
 	return unsafe.Slice((*int32)(unsafe.Pointer(&f[0])), len(f))
+}
+
+// int64s is the memory of bytes as int64s. It must begin at a multiple of eight.
+func int64s(b []byte) []int64 {
+	if len(b) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*int64)(unsafe.Pointer(&b[0])), len(b)/8)
 }

@@ -101,7 +101,7 @@ func ResizeKernels() []Kernel[Resize] {
 // PadKernels lists the paddings.
 func PadKernels() []Kernel[Pad] {
 	return []Kernel[Pad]{
-		goKernel("padF32Go", 0, padTasks, noScratch[Pad], runPad),
+		goKernel("padF32Go", 0, padTasks[float32], noScratch[Pad], runPad[float32]),
 		refKernel("padF32Ref", 0, ref.Pad[float32]),
 	}
 }
@@ -109,7 +109,7 @@ func PadKernels() []Kernel[Pad] {
 // ConcatKernels lists the joins.
 func ConcatKernels() []Kernel[Concat] {
 	return []Kernel[Concat]{
-		goKernel("concatF32Go", 0, concatTasks, noScratch[Concat], runConcat),
+		goKernel("concatF32Go", 0, concatTasks[float32], noScratch[Concat], runConcat[float32]),
 		refKernel("concatF32Ref", 0, ref.Concat[float32]),
 	}
 }
@@ -117,7 +117,7 @@ func ConcatKernels() []Kernel[Concat] {
 // TransposeKernels lists the reorderings of axes.
 func TransposeKernels() []Kernel[Transpose] {
 	return []Kernel[Transpose]{
-		goKernel("transposeF32Go", 0, transposeTasks, noScratch[Transpose], runTranspose),
+		goKernel("transposeF32Go", 0, transposeTasks[float32], noScratch[Transpose], runTranspose[float32]),
 		refKernel("transposeF32Ref", 0, ref.Transpose[float32]),
 	}
 }

@@ -77,6 +77,8 @@ type folder struct {
 	to []graph.ID
 	// binaryTail maps a Binary to the activation it has swallowed.
 	binaryTail map[graph.ID]graph.ID
+	// tables maps a QActivation to the QConv2D that takes it in.
+	tables map[graph.ID]graph.ID
 }
 
 func reachable(g *graph.Graph) []bool {
@@ -114,6 +116,7 @@ func (f *folder) only(id graph.ID) bool { return f.uses[id] == 1 }
 func (f *folder) plan() {
 	f.eaten = make(map[graph.ID]bool)
 	f.binaryTail = make(map[graph.ID]graph.ID)
+	f.tables = make(map[graph.ID]graph.ID)
 	for i := range f.src.Nodes {
 		id := graph.ID(i)
 		n := &f.src.Nodes[i]
@@ -148,6 +151,11 @@ func (f *folder) plan() {
 			f.foldResidual(id, n, op)
 		case graph.FakeQuant:
 			f.eatRange(n.In[1])
+		case graph.QActivation:
+			if c, ok := f.src.Nodes[n.In[0]].Op.(graph.QConv2D); ok && c.Then == nil && f.only(n.In[0]) {
+				f.tables[id] = n.In[0]
+				f.eaten[n.In[0]] = true
+			}
 		}
 	}
 }
@@ -254,6 +262,12 @@ func (f *folder) emit() error {
 }
 
 func (f *folder) emitOp(id graph.ID, n *graph.Node, op graph.Op) (graph.ID, error) {
+	if conv, ok := f.tables[id]; ok {
+		then := op.(graph.QActivation)
+		n = &f.src.Nodes[conv]
+		c := n.Op.(graph.QConv2D)
+		c.Then, op = &then, c
+	}
 	in, err := f.values(n.In)
 	if err != nil {
 		return graph.None, err
@@ -295,7 +309,7 @@ func (f *folder) value(id graph.ID) (graph.ID, error) {
 		if err != nil {
 			return graph.None, err
 		}
-		f.to[id], err = f.out.AddConstant(n.Name, a)
+		f.to[id], err = f.out.AddValue(n.Name, n.Type, a)
 		return f.to[id], err
 	}
 	return graph.None, fmt.Errorf("fold: node %q is used before it is computed", n.Name)

@@ -49,6 +49,7 @@ const (
 	PadV2                 Builtin = 60
 	Slice                 Builtin = 65
 	TransposeConv         Builtin = 67
+	Tile                  Builtin = 69
 	ExpandDims            Builtin = 70
 	Sum                   Builtin = 74
 	Shape                 Builtin = 77

@@ -63,7 +63,7 @@ func Resize[T Float](a *ResizeArgs[T]) {
 }
 
 // PadArgs surrounds [N,H,W,C] with a constant.
-type PadArgs[T Float] struct {
+type PadArgs[T Element] struct {
 	N, H, W, C               int
 	Top, Bottom, Left, Right int
 	Value                    float32
@@ -71,7 +71,7 @@ type PadArgs[T Float] struct {
 }
 
 // Pad copies the picture into its frame.
-func Pad[T Float](a *PadArgs[T]) {
+func Pad[T Element](a *PadArgs[T]) {
 	oh, ow := a.H+a.Top+a.Bottom, a.W+a.Left+a.Right
 	for i := range a.N * oh * ow * a.C {
 		c, w, h, n := i%a.C, i/a.C%ow-a.Left, i/a.C/ow%oh-a.Top, i/a.C/ow/oh
@@ -85,7 +85,7 @@ func Pad[T Float](a *PadArgs[T]) {
 
 // ConcatArgs joins inputs along an axis: every input i is Outer runs of
 // Inner[i] elements (its extent on the axis times all extents after it).
-type ConcatArgs[T Float] struct {
+type ConcatArgs[T Element] struct {
 	Outer int
 	Inner []int
 	Xs    [][]T
@@ -93,7 +93,7 @@ type ConcatArgs[T Float] struct {
 }
 
 // Concat interleaves the runs.
-func Concat[T Float](a *ConcatArgs[T]) {
+func Concat[T Element](a *ConcatArgs[T]) {
 	at := 0
 	for o := range a.Outer {
 		for i, n := range a.Inner {
@@ -103,14 +103,14 @@ func Concat[T Float](a *ConcatArgs[T]) {
 }
 
 // TransposeArgs reorders axes: axis i of the result is axis Perm[i] of X.
-type TransposeArgs[T Float] struct {
+type TransposeArgs[T Element] struct {
 	Rank        int
 	Shape, Perm [6]int
 	X, Y        []T
 }
 
 // Transpose places every element of the result.
-func Transpose[T Float](a *TransposeArgs[T]) {
+func Transpose[T Element](a *TransposeArgs[T]) {
 	total := 1
 	var stride [6]int
 	for d := a.Rank - 1; d >= 0; d-- {

@@ -20,8 +20,8 @@ type QConvShape struct {
 	// XZero is the input's zero point, which padding is; YZero, Lo and Hi are
 	// the output's zero point and clamp.
 	XZero, YZero, Lo, Hi uint8
-	// Single rounds once, see Rescale.
-	Single bool
+	// Single rounds once, see Rescale; Up rounds twice, see RescaleUp.
+	Single, Up bool
 	// HasWZero holds if some weight's zero point is not 0, HasTable if what is
 	// clamped is looked up in Table.
 	HasWZero, HasTable bool
@@ -45,7 +45,7 @@ func (s QConvShape) Normal() QConvShape {
 // QConvArgs is one convolution of bytes with everything fused into it:
 //
 //	acc = sum((x - XZero) * (w - WZero[o])) + Bias[o]
-//	y   = Table[clamp(YZero + Rescale(acc, Mult[o], Shift[o], Single), Lo, Hi)]
+//	y   = Table[clamp(YZero + Rescale(acc, Mult[o], Shift[o]), Lo, Hi)]
 //
 // Weight is [O,C/Groups,KH,KW]: int8s as they are, uint8s less 128 with their
 // zero points, so that w - WZero lies in [-255,255]. Bias, Mult, Shift and
@@ -86,13 +86,30 @@ func QConv(a *QConvArgs) {
 					}
 				}
 			}
-			y := clampByte(int32(a.YZero)+Rescale(acc, a.Mult[o], a.Shift[o], a.Single), a.Lo, a.Hi)
+			y := clampByte(int32(a.YZero)+a.rescale(acc, a.Mult[o], a.Shift[o]), a.Lo, a.Hi)
 			if a.HasTable {
 				y = a.Table[y]
 			}
 			a.Y[p*a.YPixel+o] = y
 		}
 	}
+}
+
+// ConvMultiplier is the multiplier of a convolution of scales sx and sw with a
+// result of scale sy. TFLite multiplies sx and sw in float32 where it is narrow.
+func ConvMultiplier(sx, sw, sy float32, narrow bool) (m, shift int32) {
+	product := float64(sx) * float64(sw)
+	if narrow {
+		product = float64(sx * sw)
+	}
+	return QuantizeMultiplier(product / float64(sy))
+}
+
+func (s *QConvShape) rescale(x, m, shift int32) int32 {
+	if s.Up {
+		return RescaleUp(x, m, shift)
+	}
+	return Rescale(x, m, shift, s.Single)
 }
 
 func clampByte(v int32, lo, hi uint8) uint8 { return uint8(min(max(v, int32(lo)), int32(hi))) }

@@ -82,10 +82,10 @@ func (a *QBinaryArgs) one(p, q uint8) uint8 {
 }
 
 // Scales works out the multipliers of QBinaryArgs from the scales of the
-// operands and the result.
+// operands and the result, those of a product in float32 as TFLite does.
 func (a *QBinaryArgs) Scales(sa, sb, sy float64) {
 	if a.Fn == Mul {
-		a.Mult, a.Shift = QuantizeMultiplier(sa * sb / sy)
+		a.Mult, a.Shift = QuantizeMultiplier(float64(float32(sa) * float32(sb) / float32(sy)))
 		return
 	}
 	twice := 2 * max(sa, sb)
@@ -135,5 +135,19 @@ type DequantizeArgs struct {
 func Dequantize(a *DequantizeArgs) {
 	for i, x := range a.X[:a.Len] {
 		a.Y[i] = a.Scale * float32(int32(x)-int32(a.Zero))
+	}
+}
+
+// ToFloatArgs turns int32s into float32s.
+type ToFloatArgs struct {
+	Len int
+	X   []int32
+	Y   []float32
+}
+
+// ToFloat computes it by its definition.
+func ToFloat(a *ToFloatArgs) {
+	for i, x := range a.X[:a.Len] {
+		a.Y[i] = float32(x)
 	}
 }

@@ -59,31 +59,6 @@ func roundedMean(sum, count int32) int32 {
 	return (sum + count/2) / count
 }
 
-// QMeanArgs is the mean of each channel of a picture of bytes, in TFLite's
-// arithmetic: the sum of x - XZero is rescaled by the quotient of the scales
-// over the number of pixels.
-type QMeanArgs struct {
-	N, H, W, C   int
-	XZero, YZero uint8
-	Lo, Hi       uint8
-	Mult, Shift  int32
-	Single       bool
-	X, Y         []uint8
-}
-
-// QMean computes it by its definition.
-func QMean(a *QMeanArgs) {
-	for n := range a.N {
-		for c := range a.C {
-			var sum int32
-			for p := range a.H * a.W {
-				sum += int32(a.X[(n*a.H*a.W+p)*a.C+c]) - int32(a.XZero)
-			}
-			a.Y[n*a.C+c] = clampByte(int32(a.YZero)+Rescale(sum, a.Mult, a.Shift, a.Single), a.Lo, a.Hi)
-		}
-	}
-}
-
 // QSoftmaxArgs is the softmax of rows of bytes: with Exp[d] the exponential of
 // -d steps of the input,
 //
@@ -113,7 +88,7 @@ func QSoftmax(a *QSoftmaxArgs) {
 		}
 		inv := 1 / (sum * a.YScale)
 		for i, v := range x {
-			y[i] = clampByte(int32(a.YZero)+int32(a.Exp[most-v]*inv+0.5), a.Lo, a.Hi)
+			y[i] = clampByte(int32(a.YZero)+int32(float32(a.Exp[most-v]*inv)+0.5), a.Lo, a.Hi)
 		}
 	}
 }

@@ -25,9 +25,10 @@ func RescaleTable(s TableSpec, single bool) (t [256]uint8) {
 // does.
 func JoinTable(s TableSpec) (t [256]uint8) {
 	scale := s.XScale * (1 / s.YScale)
-	bias := -float32(s.XZero) * scale
+	// The conversions keep the products from being fused with the sum.
+	bias := float32(-float32(s.XZero) * scale)
 	for i := range t {
-		v := math.Round(float64(float32(i)*scale + bias))
+		v := math.Round(float64(float32(float32(i)*scale) + bias))
 		t[i] = clampByte(int32(v)+int32(s.YZero), s.Lo, s.Hi)
 	}
 	return t
@@ -38,8 +39,8 @@ func JoinTable(s TableSpec) (t [256]uint8) {
 // in sixteen bits; the product is truncated.
 func HSwishTable(s TableSpec) (t [256]uint8) {
 	hires := s.XScale * (1.0 / 128)
-	outMult, outShift := multiplier16(float64(hires) / float64(s.YScale))
-	reluMult, reluShift := multiplier16(float64(hires) / float64(float32(3.0)/32768))
+	outMult, outShift := multiplier16(float64(hires / s.YScale))
+	reluMult, reluShift := multiplier16(float64(hires / (3.0 / 32768)))
 	for i := range t {
 		x := int16(int32(i)-int32(s.XZero)) << 7
 		scaled := doublingHigh16(x, outMult)

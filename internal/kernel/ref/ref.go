@@ -8,6 +8,9 @@ package ref
 // Float is an element type of the reference kernels.
 type Float interface{ ~float32 | ~float64 }
 
+// Element is what operations that only move elements take.
+type Element interface{ Float | ~uint8 }
+
 // ConvShape is everything about a convolution that is known before it runs:
 // extents, window, layout and epilogue. Kernels are chosen, weights packed and
 // work divided by it alone, so two convolutions of one shape always do the

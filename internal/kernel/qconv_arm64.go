@@ -1,0 +1,6 @@
+//go:build arm64 && !purego
+
+package kernel
+
+// vecQConvKernels lists the convolutions of bytes by vectors, best first.
+func vecQConvKernels() []QConvKernel { return nil }

@@ -1,0 +1,346 @@
+package kernel_test
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mobilenet-go/mobilenet/internal/kernel"
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
+)
+
+// byteShape is a convolution of bytes with the extents of one of float32s and
+// everything else drawn from a seed: zero points, clamp, rounding, zero points
+// of weights, a table, pixels that are part of wider ones.
+func byteShape(f kernel.ConvShape, seed uint64) kernel.QConvShape {
+	r := rand.New(rand.NewPCG(seed, 31))
+	s := kernel.QConvShape{N: f.N, H: f.H, W: f.W, C: f.C, OH: f.OH, OW: f.OW, O: f.O, KH: f.KH, KW: f.KW,
+		StrideH: f.StrideH, StrideW: f.StrideW, DilationH: f.DilationH, DilationW: f.DilationW,
+		PadTop: f.PadTop, PadLeft: f.PadLeft, Groups: f.Groups}.Normal()
+	s.XZero, s.YZero, s.Hi = uint8(r.Uint32()), uint8(r.Uint32()), 255
+	s.Single, s.HasWZero, s.HasTable = seed%2 == 1, r.IntN(3) == 0, r.IntN(3) == 0
+	if r.IntN(3) == 0 {
+		s.Lo, s.Hi = uint8(r.IntN(120)), uint8(130+r.IntN(126))
+	}
+	if r.IntN(4) == 0 {
+		s.XPixel, s.YPixel = s.C+r.IntN(9), s.O+r.IntN(9)
+	}
+	return s
+}
+
+// newQConv makes the arguments of a convolution of bytes. Multipliers spread
+// the results over the bytes, some beyond.
+func newQConv(s kernel.QConvShape, seed uint64) *kernel.QConv {
+	r := rand.New(rand.NewPCG(seed, 37))
+	k := s.C / s.Groups * s.KH * s.KW
+	a := &kernel.QConv{QConvShape: s, X: randomBytes((s.N*s.H*s.W-1)*s.XPixel+s.C, seed), Y: make([]uint8, max(0, (s.N*s.OH*s.OW-1)*s.YPixel+s.O)),
+		Weight: make([]int8, s.O*k), Bias: make([]int32, s.O), Mult: make([]int32, s.O), Shift: make([]int32, s.O)}
+	for i := range a.Weight {
+		a.Weight[i] = int8(r.Uint32())
+	}
+	spread := math.Sqrt(float64(k)) * 74 * 100
+	for o := range a.Bias {
+		a.Bias[o] = int32(r.NormFloat64() * spread)
+		a.Mult[o], a.Shift[o] = ref.QuantizeMultiplier(math.Exp(r.NormFloat64()) * 80 / spread)
+	}
+	if s.HasWZero {
+		a.WZero = make([]int32, s.O)
+		for o := range a.WZero {
+			a.WZero[o] = r.Int32N(256) - 128
+		}
+	}
+	if s.HasTable {
+		a.Table = (*[256]uint8)(randomBytes(256, seed+1))
+	}
+	return a
+}
+
+// checkQConv holds every convolution of bytes that takes a shape to the very
+// bytes of the reference, with tasks in any order and each with a scratch that
+// another left behind, nothing touched outside of the buffers or between
+// pixels, and nothing allocated.
+func checkQConv(t *testing.T, plain *kernel.QConv) {
+	t.Helper()
+	want := *plain
+	want.Y = bytes.Repeat([]byte{canary}, len(plain.Y))
+	ref.QConv(&want)
+	for _, k := range kernel.QConvKernels() {
+		if k.Impl == "ref" || !k.Available() || !k.Accepts(&plain.QConvShape) {
+			continue
+		}
+		for _, atEnd := range []bool{true, false} {
+			if err := checkQConvOnce(&k, *plain, want.Y, atEnd); err != nil {
+				t.Errorf("%s: %+v: %v", k.Name, plain.QConvShape, err)
+				break
+			}
+		}
+	}
+}
+
+func checkQConvOnce(k *kernel.QConvKernel, a kernel.QConv, want []byte, atEnd bool) error {
+	s := &a.QConvShape
+	size := k.PackedLen(s)
+	packed := newWalled((size+63)&^63, atEnd)
+	defer packed.free()
+	k.Pack(&a, packed.data()[:size])
+	for i, v := range packed.data()[size:] {
+		if v != canary {
+			return fmt.Errorf("packing wrote byte %d of %d", size+i, size)
+		}
+	}
+	// The kernel has what it packed and nothing else.
+	a.Weight, a.WZero, a.Bias, a.Mult, a.Shift = nil, nil, nil, nil, nil
+	walls := walledBlock(&a, atEnd)
+	defer release(walls)
+	walls["Packed"] = packed
+	a.Packed = packed.data()[:size:size]
+	before := bytes.Clone(a.Packed)
+	floats := (k.ScratchLen(s) + 15) &^ 15
+	space := newWalled(4*floats, atEnd)
+	defer space.free()
+	walls["scratch"] = space
+	scratch := kernel.Float32s(space.data())[:k.ScratchLen(s)]
+	tasks := k.Tasks(s)
+	for _, task := range rand.Perm(tasks) {
+		k.Run(&a, task, scratch)
+	}
+	for i, v := range want {
+		if a.Y[i] != v {
+			return fmt.Errorf("pixel %d channel %d is %d, want %d", i/s.YPixel, i%s.YPixel, a.Y[i], v)
+		}
+	}
+	for name, w := range walls {
+		if err := w.check(); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if !bytes.Equal(before, a.Packed) {
+		return fmt.Errorf("changed its constants")
+	}
+	if n := testing.AllocsPerRun(1, func() {
+		for task := range tasks {
+			k.Run(&a, task, scratch)
+		}
+	}); n != 0 {
+		return fmt.Errorf("%v allocations", n)
+	}
+	if !bytes.Equal(a.Y, want) {
+		return fmt.Errorf("another order of tasks gives other bytes")
+	}
+	return nil
+}
+
+// byteLayers are shapes of V2, V3 and EdgeTPU and those no network has.
+func byteLayers() []kernel.ConvShape {
+	return append(append(oddShapes(), v2Layers(48)...),
+		same(1, 14, 14, 120, 120, 5, 1, 120), same(1, 14, 14, 72, 72, 5, 2, 72),
+		same(1, 1, 1, 72, 24, 1, 1, 1), same(1, 1, 1, 24, 72, 1, 1, 1), same(2, 7, 7, 240, 40, 1, 1, 1),
+		same(1, 14, 14, 32, 96, 3, 2, 1), same(1, 9, 9, 24, 40, 3, 1, 1), same(1, 1, 1, 576, 1024, 1, 1, 1),
+		same(2, 31, 29, 3, 16, 3, 2, 1), same(1, 20, 20, 4, 16, 5, 2, 1))
+}
+
+// TestQConv holds the convolutions of bytes to their reference.
+func TestQConv(t *testing.T) {
+	seen := map[kernel.QConvShape]bool{}
+	for i, f := range byteLayers() {
+		if f.XBlock != 16 || f.YBlock != 16 {
+			continue
+		}
+		for seed := range 2 {
+			s := byteShape(f, uint64(2*i+seed))
+			if seen[s] || testing.Short() && (i+seed)%3 != 0 {
+				continue
+			}
+			seen[s] = true
+			checkQConv(t, newQConv(s, uint64(i)))
+		}
+	}
+}
+
+// TestQConvTiles reaches every tile of the products: any number of rows, panels
+// of any width, runs of inputs with every rest.
+func TestQConvTiles(t *testing.T) {
+	for rows := 1; rows <= 35; rows++ {
+		for i, o := range []int{1, 8, 16, 17, 24, 32, 40, 64, 75, 128, 136} {
+			if testing.Short() && (rows+i)%3 != 0 {
+				continue
+			}
+			f := same(1, 1, rows, 1+(3*rows+i)%23, o, 1, 1, 1)
+			checkQConv(t, newQConv(byteShape(f, uint64(16*rows+i)), uint64(rows)))
+		}
+	}
+	for c := 1; c <= 140; c += 3 {
+		checkQConv(t, newQConv(byteShape(same(1, 1, 40, c, 33, 1, 1, 1), uint64(c)), uint64(c)))
+		checkQConv(t, newQConv(byteShape(same(1, 1, 1, c, 131, 1, 1, 1), uint64(c)), uint64(c)))
+	}
+}
+
+// TestQConvExtremes puts in what networks do not have: sums that wrap around,
+// every shift, multipliers at their ends.
+func TestQConvExtremes(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 5))
+	for i := range 120 {
+		f := same(1, 3, 5, 1+r.IntN(40), 1+r.IntN(40), 1, 1, 1)
+		if i%3 == 0 {
+			f = same(1, 3, 5, f.C, f.C, 3, 1, f.C)
+		}
+		a := newQConv(byteShape(f, uint64(i)), uint64(i))
+		for o := range a.Bias {
+			a.Bias[o] = int32(r.Uint32()) >> r.IntN(32)
+			a.Mult[o], a.Shift[o] = 1<<30+r.Int32N(1<<30), 30-r.Int32N(62)
+			if r.IntN(4) == 0 {
+				a.Mult[o] = []int32{0, 1 << 30, math.MaxInt32}[r.IntN(3)]
+			}
+		}
+		if i%2 == 0 {
+			for j := range a.X {
+				a.X[j] = 255
+			}
+			for j := range a.Weight {
+				a.Weight[j] = -128
+			}
+		}
+		checkQConv(t, a)
+	}
+}
+
+func FuzzQConv(f *testing.F) {
+	f.Add([]byte{1, 7, 7, 8, 8, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 0}, uint64(1))
+	f.Add([]byte{2, 5, 9, 12, 12, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 12}, uint64(2))
+	f.Add([]byte{1, 5, 9, 12, 9, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 3}, uint64(4))
+	f.Fuzz(func(t *testing.T, b []byte, seed uint64) {
+		if len(b) < 16 {
+			return
+		}
+		at := func(i, most int) int { return int(b[i])%most + 1 }
+		s := kernel.ConvShape{N: at(0, 3), H: at(1, 20), W: at(2, 20), C: at(3, 80), O: at(4, 80),
+			KH: at(5, 6), KW: at(6, 6), StrideH: at(7, 3), StrideW: at(8, 3), DilationH: at(9, 3), DilationW: at(10, 3),
+			PadTop: at(11, 4) - 1, PadLeft: at(12, 4) - 1, Groups: max(int(b[15])%64, 1)}
+		if b[15]&64 != 0 {
+			s.KW, s.StrideW = s.KH, s.StrideH
+		}
+		if b[15]&128 != 0 {
+			s.O, s.Groups = s.C, s.C
+		}
+		bottom, right := at(13, 4)-1, at(14, 4)-1
+		if s.C%s.Groups != 0 || s.O%s.Groups != 0 ||
+			s.H+s.PadTop+bottom <= (s.KH-1)*s.DilationH || s.W+s.PadLeft+right <= (s.KW-1)*s.DilationW {
+			return
+		}
+		checkQConv(t, newQConv(byteShape(window(s, bottom, right), seed), seed))
+	})
+}
+
+// BenchmarkQConv measures every kernel on layers of real networks, and the
+// float32 kernel of its rung beside it. An undisturbed figure is made of the
+// best time of each task.
+func BenchmarkQConv(b *testing.B) {
+	for _, f := range append(v1Layers(224), same(1, 224, 224, 3, 16, 3, 2, 1), same(1, 28, 28, 32, 192, 1, 1, 1), same(1, 28, 28, 144, 32, 1, 1, 1),
+		same(1, 56, 56, 24, 72, 1, 1, 1), same(1, 28, 28, 120, 120, 5, 1, 120), same(1, 14, 14, 672, 672, 5, 2, 672),
+		same(1, 56, 56, 32, 64, 3, 1, 1), same(1, 1, 1, 960, 1280, 1, 1, 1), same(1, 1, 1, 576, 144, 1, 1, 1)) {
+		s := plainBytes(f)
+		for _, k := range kernel.QConvKernels() {
+			if k.Impl == "ref" || !k.Available() || !k.Accepts(&s) {
+				continue
+			}
+			b.Run(fmt.Sprintf("%s/%s/impl=%s", shapeName(&f), k.Name, k.Impl), func(b *testing.B) {
+				l := newByteLayer(s, &k)
+				for b.Loop() {
+					l.run()
+				}
+				b.ReportMetric(macs(&f)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GMAC/s")
+				b.ReportMetric(macs(&f)/float64(l.undisturbed().Nanoseconds()), "undisturbed-GMAC/s")
+			})
+		}
+	}
+}
+
+// BenchmarkQPointwise runs the thirteen pointwise convolutions of V1 at
+// 224 x 224 in bytes and in float32 and logs the pace of each.
+func BenchmarkQPointwise(b *testing.B) {
+	for _, impl := range append([]string{"go"}, vectorRungs()...) {
+		b.Run("impl="+impl, func(b *testing.B) {
+			var shapes []kernel.ConvShape
+			var layers []*byteLayer
+			var floats []layer
+			for _, f := range v1Layers(224) {
+				if f.KH == 1 && f.H > 1 {
+					s := plainBytes(f)
+					f.Act = relu6
+					shapes, layers = append(shapes, f), append(layers, newByteLayer(s, kernel.SelectQConv(&s, impl)))
+					floats = append(floats, newLayer(f, kernel.SelectConv(&f, impl), 1))
+				}
+			}
+			for b.Loop() {
+				for i, l := range layers {
+					l.run()
+					floats[i].run()
+				}
+			}
+			var bytes, float time.Duration
+			for i, l := range layers {
+				d, e := l.undisturbed(), floats[i].undisturbed()
+				bytes, float = bytes+d, float+e
+				b.Logf("%-28s %-20s %6.1f GMAC/s, float32 %6.1f", shapeName(&shapes[i]), l.k.Name, macs(&shapes[i])/float64(d.Nanoseconds()), macs(&shapes[i])/float64(e.Nanoseconds()))
+			}
+			b.ReportMetric(bytes.Seconds()*1e3, "undisturbed-ms")
+			b.ReportMetric(float.Seconds()*1e3, "float32-ms")
+		})
+	}
+}
+
+// plainBytes is a convolution of bytes without anything special.
+func plainBytes(f kernel.ConvShape) kernel.QConvShape {
+	s := byteShape(f, 2)
+	s.HasWZero, s.HasTable, s.Single, s.XPixel, s.YPixel = false, false, false, s.C, s.O
+	return s
+}
+
+// byteLayer is a convolution of bytes with its constants packed.
+type byteLayer struct {
+	k       *kernel.QConvKernel
+	a       *kernel.QConv
+	scratch []float32
+	best    []time.Duration // of each task
+}
+
+func newByteLayer(s kernel.QConvShape, k *kernel.QConvKernel) *byteLayer {
+	l := &byteLayer{k: k, a: newQConv(s, 1), scratch: make([]float32, k.ScratchLen(&s))}
+	l.a.Packed = kernel.Bytes(make([]float32, (k.PackedLen(&s)+63)/64*16))[:k.PackedLen(&s)]
+	k.Pack(l.a, l.a.Packed)
+	l.best = slices.Repeat([]time.Duration{time.Hour}, k.Tasks(&s))
+	return l
+}
+
+func (l *byteLayer) run() {
+	for task := range l.best {
+		start := time.Now()
+		l.k.Run(l.a, task, l.scratch)
+		l.best[task] = min(l.best[task], time.Since(start))
+	}
+}
+
+func (l *byteLayer) undisturbed() (sum time.Duration) {
+	for _, d := range l.best {
+		sum += d
+	}
+	return sum
+}
+
+// v1Layers are the convolutions of MobileNetV1 1.0.
+func v1Layers(side int) (layers []kernel.ConvShape) {
+	h := side / 2
+	layers = append(layers, same(1, side, side, 3, 32, 3, 2, 1))
+	c := 32
+	for _, r := range [][2]int{{64, 1}, {128, 2}, {128, 1}, {256, 2}, {256, 1}, {512, 2}, {512, 1}, {512, 1}, {512, 1}, {512, 1}, {512, 1}, {1024, 2}, {1024, 1}} {
+		layers = append(layers, same(1, h, h, c, c, 3, r[1], c))
+		h /= r[1]
+		layers = append(layers, same(1, h, h, c, r[0], 1, 1, 1))
+		c = r[0]
+	}
+	return append(layers, same(1, 1, 1, 1024, 1001, 1, 1, 1))
+}
