@@ -106,8 +106,22 @@ func (a *aware) rounds(id graph.ID) bool {
 
 // measured reports a value that is rounded by a range of its own.
 func (a *aware) measured(id graph.ID) bool {
-	_, fixed := a.fixedStore(id)
+	_, fixed := a.store(id)
 	return !fixed && a.rounds(id)
+}
+
+// store is how a value is stored where that is not free. Gates are: their sum
+// within is stored in steps of 6/255, so that a narrower range has no finer
+// steps.
+func (a *aware) store(id graph.ID) (graph.Stored, bool) {
+	if act, ok := a.src.Node(id).Op.(graph.Activation); ok && a.integer[id] {
+		switch act.Act.Kind {
+		case graph.HSigmoid, graph.HardSigmoid:
+			r, _ := a.bounded(a.src.Node(id))
+			return storedRange(r), true
+		}
+	}
+	return a.fixedStore(id)
 }
 
 func (a *aware) emit(id graph.ID) {
@@ -204,7 +218,7 @@ func (a *aware) constantRange(name string, s graph.Stored) graph.ID {
 // of all that are stored alike.
 func (a *aware) rangeFor(id graph.ID) graph.ID {
 	n := a.src.Node(id)
-	if s, fixed := a.fixedStore(id); fixed {
+	if s, fixed := a.store(id); fixed {
 		return a.constantRange(n.Name+".range", s)
 	}
 	all := []graph.ID{a.rangeVar(id)}

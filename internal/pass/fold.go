@@ -266,7 +266,8 @@ func (f *folder) emitOp(id graph.ID, n *graph.Node, op graph.Op) (graph.ID, erro
 		then := op.(graph.QActivation)
 		n = &f.src.Nodes[conv]
 		c := n.Op.(graph.QConv2D)
-		c.Then, op = &then, c
+		c.Then = &then
+		op = c
 	}
 	in, err := f.values(n.In)
 	if err != nil {
