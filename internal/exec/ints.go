@@ -144,10 +144,10 @@ func lowerInts(g *graph.Graph, id graph.ID, m memory) (args any, ok bool, err er
 	case graph.Reshape:
 		return nil, n.Type.DType != tensor.F32, nil
 	default:
-		if n.Type.DType != tensor.F32 {
-			return nil, true, fmt.Errorf("node %q (%s): not on %v", n.Name, op.Kind(), n.Type.DType)
+		if n.Type.DType == tensor.F32 {
+			return nil, false, nil
 		}
-		return nil, false, nil
+		args, err = lowerMove(g, id, m)
 	}
 	return args, true, err
 }
@@ -261,6 +261,14 @@ func newIntTask(args any, impl string) namedTask {
 		return newOpTask(a, kernel.Select(kernel.QSoftmaxKernels(), a, impl))
 	case *kernel.ArgMax:
 		return newOpTask(a, kernel.Select(kernel.ArgMaxKernels(), a, impl))
+	case *kernel.ByteConcat:
+		return newOpTask(a, kernel.Select(kernel.ByteConcatKernels(), a, impl))
+	case *kernel.BytePad:
+		return newOpTask(a, kernel.Select(kernel.BytePadKernels(), a, impl))
+	case *kernel.ByteTranspose:
+		return newOpTask(a, kernel.Select(kernel.ByteTransposeKernels(), a, impl))
+	case *kernel.ByteResize:
+		return newOpTask(a, kernel.Select(kernel.ByteResizeKernels(), a, impl))
 	case *kernel.ToFloat:
 		return newOpTask(a, kernel.Select(kernel.ToFloatKernels(), a, impl))
 	}

@@ -2,8 +2,6 @@ package kernel
 
 import (
 	"encoding/binary"
-
-	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 )
 
 // The portable convolution of bytes: any shape, as rows of inputs times panels
@@ -161,7 +159,7 @@ func runQGo(a *QConv, task int, scratch []float32) {
 					}
 					acc += int32(binary.NativeEndian.Uint32(bias[4*j:]))
 					m, shift := binary.NativeEndian.Uint32(rescale[8*(o+j):]), binary.NativeEndian.Uint32(rescale[8*(o+j)+4:])
-					v := int32(a.YZero) + ref.Rescale(acc, int32(m), int32(shift), a.Single)
+					v := int32(a.YZero) + a.Rescale(acc, int32(m), int32(shift))
 					y[j] = uint8(min(max(v, int32(a.Lo)), int32(a.Hi)))
 					if a.HasTable {
 						y[j] = a.Table[y[j]]

@@ -22,7 +22,7 @@ func byteShape(f kernel.ConvShape, seed uint64) kernel.QConvShape {
 		StrideH: f.StrideH, StrideW: f.StrideW, DilationH: f.DilationH, DilationW: f.DilationW,
 		PadTop: f.PadTop, PadLeft: f.PadLeft, Groups: f.Groups}.Normal()
 	s.XZero, s.YZero, s.Hi = uint8(r.Uint32()), uint8(r.Uint32()), 255
-	s.Single, s.HasWZero, s.HasTable = seed%2 == 1, r.IntN(3) == 0, r.IntN(3) == 0
+	s.Single, s.Up, s.HasWZero, s.HasTable = seed%3 == 1, seed%3 == 2, r.IntN(3) == 0, r.IntN(3) == 0
 	if r.IntN(3) == 0 {
 		s.Lo, s.Hi = uint8(r.IntN(120)), uint8(130+r.IntN(126))
 	}
@@ -296,7 +296,7 @@ func BenchmarkQPointwise(b *testing.B) {
 // plainBytes is a convolution of bytes without anything special.
 func plainBytes(f kernel.ConvShape) kernel.QConvShape {
 	s := byteShape(f, 2)
-	s.HasWZero, s.HasTable, s.Single, s.XPixel, s.YPixel = false, false, false, s.C, s.O
+	s.HasWZero, s.HasTable, s.Single, s.Up, s.XPixel, s.YPixel = false, false, false, false, s.C, s.O
 	return s
 }
 

@@ -156,7 +156,7 @@ func (t *qTask) panel(c, most int) int {
 	if a.HasTable {
 		args.table = &a.Table[0]
 	}
-	if a.Single {
+	if !a.Twice() {
 		args.single = 1
 	}
 	many := 1

@@ -70,12 +70,12 @@ func SelectQConv(s *QConvShape, impl string) *QConvKernel {
 func QConvKernels() []QConvKernel { return qconvKernels() }
 
 var qconvKernels = sync.OnceValue(func() []QConvKernel {
-	return slices.Concat(vecQConvKernels(), goQConvKernels(), []QConvKernel{refQConv})
+	return slices.Concat(vecQDepthwise(), vecQConvKernels(), goQConvKernels(), []QConvKernel{refQConv})
 })
 
 // goQConvKernels lists the portable ones.
 func goQConvKernels() []QConvKernel {
-	return []QConvKernel{convU8Go}
+	return []QConvKernel{convDWU8Go, convU8Go}
 }
 
 // refQConv is the reference: any shape, one task, constants as they come.

@@ -43,7 +43,7 @@ func packQuant(a *QConv, o int, bias []int32, dst []byte) {
 		if i%2 == 1 {
 			put32(quantOdd, i-1, m)
 		}
-		if !a.Single {
+		if a.Twice() {
 			put32(quantLeft, i, left)
 			put32(quantHalf, i, int32(uint32(1)<<right>>1))
 			put32(quantShift, i, right)
@@ -54,6 +54,9 @@ func packQuant(a *QConv, o int, bias []int32, dst []byte) {
 		// off again with the zero point.
 		total := uint(31 - shift)
 		term, field, count := uint64(1)<<63+uint64(1)<<(total-1), quantHalf, quantEven
+		if a.Up && shift < 0 {
+			term += 1 << 30
+		}
 		if i%2 == 1 {
 			field, count = quantShift, quantOdds
 		}
@@ -66,7 +69,7 @@ func packQuant(a *QConv, o int, bias []int32, dst []byte) {
 // shiftsLeft reports a channel whose sums are shifted to the left.
 func shiftsLeft(a *QConv) bool {
 	for _, s := range a.Shift {
-		if s > 0 && !a.Single {
+		if s > 0 && a.Twice() {
 			return true
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/mobilenet-go/mobilenet/internal/cpu"
-	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 )
 
 // TestRescale holds requantization by vectors to the reference for sums of
@@ -29,8 +28,8 @@ func TestRescale(t *testing.T) {
 		}
 	}
 	for round := range 4000 {
-		a := QConv{QConvShape: QConvShape{O: 16, YZero: uint8(rng.Uint32()), Lo: 0, Hi: 255, Single: round%2 == 1}}
-		if round%3 == 0 {
+		a := QConv{QConvShape: QConvShape{O: 16, YZero: uint8(rng.Uint32()), Lo: 0, Hi: 255, Single: round%3 == 1, Up: round%3 == 2}}
+		if round%4 == 0 {
 			a.Lo, a.Hi = uint8(rng.IntN(100)), uint8(100+rng.IntN(156))
 		}
 		a.Mult, a.Shift, a.Bias = make([]int32, 16), make([]int32, 16), make([]int32, 16)
@@ -61,7 +60,7 @@ func TestRescale(t *testing.T) {
 				y[i] = 77
 			}
 			args := rescaleArgs{x: &x[0], q: &q[0], y: &y[0], xStride: 64, yStride: 20, rows: rows, mask: 0xffff, lo: uint32(a.Lo), hi: uint32(a.Hi)}
-			if a.Single {
+			if !a.Twice() {
 				args.single = 1
 			}
 			if shiftsLeft(&a) {
@@ -90,14 +89,14 @@ func TestRescale(t *testing.T) {
 				for i := range 20 {
 					want := uint8(77)
 					if i < stored {
-						v := int32(a.YZero) + ref.Rescale(x[16*r+i], a.Mult[i], a.Shift[i], a.Single)
+						v := int32(a.YZero) + a.Rescale(x[16*r+i], a.Mult[i], a.Shift[i])
 						want = uint8(min(max(v, int32(a.Lo)), int32(a.Hi)))
 						if looked {
 							want = table[want]
 						}
 					}
 					if got := y[20*r+i]; got != want {
-						t.Fatalf("impl %d single %v: %d * %d * 2^%d + %d is %d, want %d", impl, a.Single, x[16*r+min(i, 15)], a.Mult[min(i, 15)], a.Shift[min(i, 15)], a.YZero, got, want)
+						t.Fatalf("impl %d %+v: %d * %d * 2^%d + %d is %d, want %d", impl, a.QConvShape, x[16*r+min(i, 15)], a.Mult[min(i, 15)], a.Shift[min(i, 15)], a.YZero, got, want)
 					}
 				}
 			}

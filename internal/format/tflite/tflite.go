@@ -1,4 +1,4 @@
-// Package tflite reads TensorFlow Lite model files: FlatBuffers with the
+// Package tflite reads and writes TensorFlow Lite model files: FlatBuffers with the
 // identifier TFL3, as operators, tensors and buffers. It knows the bytes and
 // nothing of what an operator does.
 //
@@ -6,7 +6,8 @@
 // file panics or walks outside a table, and there is no verifier to run first.
 // So the two hundred lines that follow offsets are this package's own, checked
 // at every step; field numbers are those of the published schema. Tests build
-// their files with the FlatBuffers runtime. Buffers alias the input.
+// their files with the FlatBuffers runtime, and so does Write. Buffers alias the
+// input.
 package tflite
 
 import (

@@ -37,16 +37,19 @@ func Rescale(x, m, shift int32, single bool) int32 {
 	return RoundingShift(DoublingHigh(x<<left, m), right)
 }
 
-// RescaleUp is Rescale with two roundings, both with ties upward. It is
-// (x*m + 2^30 + 2^(30-shift)) / 2^(31-shift) rounded down where shift is
-// negative: one rounding of 64 bits with another constant.
+// RescaleUp is Rescale with two roundings, both with ties upward:
+//
+//	(x*m + 2^30 + 2^(30-shift)) / 2^(31-shift), rounded down
+//
+// where shift is negative, else one rounding: a single one of 64 bits with
+// another constant.
 func RescaleUp(x, m, shift int32) int32 {
-	left, right := max(shift, 0), max(-shift, 0)
-	y := DoublingHigh(x<<left, m)
-	if right == 0 {
-		return y
+	total := 31 - shift
+	term := int64(1) << (total - 1)
+	if shift < 0 {
+		term += 1 << 30
 	}
-	return int32((int64(y) + 1<<(right-1)) >> right)
+	return int32((int64(x)*int64(m) + term) >> total)
 }
 
 // DoublingHigh is the upper half of 2*a*b, rounded, ties upward; the one

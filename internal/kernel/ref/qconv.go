@@ -86,7 +86,7 @@ func QConv(a *QConvArgs) {
 					}
 				}
 			}
-			y := clampByte(int32(a.YZero)+a.rescale(acc, a.Mult[o], a.Shift[o]), a.Lo, a.Hi)
+			y := clampByte(int32(a.YZero)+a.Rescale(acc, a.Mult[o], a.Shift[o]), a.Lo, a.Hi)
 			if a.HasTable {
 				y = a.Table[y]
 			}
@@ -105,7 +105,8 @@ func ConvMultiplier(sx, sw, sy float32, narrow bool) (m, shift int32) {
 	return QuantizeMultiplier(product / float64(sy))
 }
 
-func (s *QConvShape) rescale(x, m, shift int32) int32 {
+// Rescale brings a sum to the scale of the output by the rounding of the shape.
+func (s *QConvShape) Rescale(x, m, shift int32) int32 {
 	if s.Up {
 		return RescaleUp(x, m, shift)
 	}
@@ -113,3 +114,7 @@ func (s *QConvShape) rescale(x, m, shift int32) int32 {
 }
 
 func clampByte(v int32, lo, hi uint8) uint8 { return uint8(min(max(v, int32(lo)), int32(hi))) }
+
+// Twice reports the rounding of Rescale with two steps, ties away from zero
+// the second time: the other two are one rounding of 64 bits.
+func (s *QConvShape) Twice() bool { return !s.Single && !s.Up }
