@@ -27,6 +27,11 @@ type QuantizeOptions struct {
 	// PerTensor takes one scale for all weights of a convolution instead of one
 	// for each output.
 	PerTensor bool
+	// Means, where it gives the means of the channels of a convolution's input,
+	// by the input's name, moves the convolution's bias by what the rounding of
+	// its weights changes in the mean of the result (bias correction). Padding
+	// is taken for the mean too.
+	Means map[string][]float64
 	// Rounding is that of the integer arithmetic.
 	Rounding graph.Rounding
 }

@@ -193,7 +193,10 @@ func (q *quantizer) conv(n *graph.Node, op graph.Conv2D, name string, out graph.
 		return graph.None
 	}
 	t := graph.Type{DType: tensor.I8, Shape: wn.Type.Shape, Quant: &graph.Quant{Scales: scales, Zeros: make([]int32, len(scales))}}
-	ints := &graph.Array{Shape: wn.Type.Shape, Bytes: quantizeWeights(w, outs, scales)}
+	ints := &graph.Array{Shape: wn.Type.Shape, Bytes: quantizeWeights(w, scales)}
+	if means := q.opt.Means[q.src.Node(n.In[0]).Name]; len(means) == wn.Type.Shape[1]*op.GroupCount() && op.Bias {
+		bias = correctBias(bias, w, ints.Bytes, scales, means, op.GroupCount())
+	}
 	ids := []graph.ID{x, q.keep(q.g.AddIntegers(fresh(q.g, wn.Name), t, ints))}
 	if op.Bias {
 		b := q.src.Node(n.In[2])
@@ -254,13 +257,31 @@ func weightScales(w, bias []float32, outs int, in float32, given []float32, perT
 // maxBias leaves half of a sum's range to the products.
 const maxBias = 1 << 30
 
-func quantizeWeights(w []float32, outs int, scales []float32) []byte {
+func quantizeWeights(w []float32, scales []float32) []byte {
 	raw := make([]byte, len(w))
 	per := len(w) / len(scales)
 	for i, v := range w {
 		raw[i] = byte(int8(min(max(math.Round(float64(v)/float64(scales[i/max(per, 1)])), -127), 127)))
 	}
 	return raw
+}
+
+// correctBias adds to a bias what the rounding of the weights takes from the
+// mean of each output.
+func correctBias(bias, w []float32, ints []byte, scales []float32, means []float64, groups int) []float32 {
+	out := make([]float32, len(bias))
+	inputs := len(means) / groups // of a group
+	per, outs := len(w)/len(bias), len(bias)/groups
+	taps := per / inputs
+	for o, b := range bias {
+		scale := float64(scales[min(o, len(scales)-1)])
+		lost := 0.0
+		for k := o * per; k < (o+1)*per; k++ {
+			lost += (float64(w[k]) - scale*float64(int8(ints[k]))) * means[o/outs*inputs+(k-o*per)/taps]
+		}
+		out[o] = float32(float64(b) + lost)
+	}
+	return out
 }
 
 // quantizeBias gives little-endian int32s and their scales.
