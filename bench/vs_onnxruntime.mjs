@@ -38,7 +38,7 @@ const versions = {};
 // theirs starts the peers of a model: a list of { name, turn, stop }.
 async function theirs(model, threads, batch) {
   const engines = [];
-  const lite = model.endsWith('.tflite'), int8 = model.includes('int8');
+  const lite = model.endsWith('.tflite'), int8 = model.endsWith('int8.onnx');
   if (wanted.includes('onnxruntime') && !lite) {
     const { ort, version, missing } = loadORT(opt.peers);
     try {
