@@ -25,7 +25,7 @@ const network = (file) => path.basename(file).replace(/[-_.].*$/, '').toLowerCas
 function ours(model, precision, threads, batch) {
   const args = ['bench', '--weights', model, '--json', '--threads', String(threads), '--batch', String(batch), '--runs', String(opt.runs), '--time', '1ms', '--precision', precision];
   const t = JSON.parse(execFileSync(binary, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }));
-  return { min: t.min_ms, median: t.median_ms };
+  return { min: t.min_ms, median: t.median_ms, used: t.used };
 }
 
 const skipped = new Map();
@@ -97,17 +97,17 @@ for (const model of models) {
       const common = { network: network(model), model: path.basename(model), threads, batch };
       for (const [engine, list] of times) {
         results.push({
-          ...common, engine: engine.name, precision: engine.precision ?? 'fp32', mode: engine.mode,
+          ...common, engine: engine.name, precision: engine.name === 'mobilenet' && list[0].used?.startsWith('int8') ? 'int8' : engine.precision ?? 'fp32', mode: engine.mode,
           min_ms: round(Math.min(...list.map((t) => t.min))), median_ms: round(median(list.map((t) => t.median))),
         });
       }
       const say = (name, list) => `${name} min ${Math.min(...list.map((t) => t.min)).toFixed(2)} median ${median(list.map((t) => t.median)).toFixed(2)} ms`;
       for (const o of own) {
-        const parts = [`ours ${say(o.precision, times.get(o))}`];
+        const parts = [`ours ${say(times.get(o)[0].used ?? o.precision, times.get(o))}`];
         for (const p of peers) {
           const ratio = (f) => median(times.get(o).map((t, i) => t[f] / times.get(p)[i][f]));
           const r = { min: ratio('min'), median: ratio('median') };
-          const entry = results.find((e) => e.engine === 'mobilenet' && e.precision === o.precision && e.model === common.model && e.threads === threads && e.batch === batch);
+          const entry = results.find((e) => e.engine === 'mobilenet' && (e.precision === o.precision || e.precision === 'int8') && e.model === common.model && e.threads === threads && e.batch === batch);
           (entry.ratios ??= {})[p.name] = { min: round(r.min), median: round(r.median) };
           parts.push(`${say(p.name, times.get(p))}, ratio of minimums ${r.min.toFixed(2)}, of medians ${r.median.toFixed(2)}`);
         }
