@@ -293,10 +293,50 @@ func BenchmarkQPointwise(b *testing.B) {
 	}
 }
 
-// plainBytes is a convolution of bytes without anything special.
+// TestQConvSelected: every layer of a real network has a kernel of the machine's
+// own, at the limit given, where there is one at all.
+func TestQConvSelected(t *testing.T) {
+	for _, rung := range vectorRungs() {
+		own := 0
+		for _, k := range kernel.QConvKernels() {
+			if k.Impl == rung && k.Available() {
+				own++
+			}
+		}
+		if own == 0 {
+			t.Logf("no convolution of bytes for %s", rung)
+			continue
+		}
+		for _, f := range append(v2Layers(224), v1Layers(224)...) {
+			s := plainBytes(f)
+			if k := kernel.SelectQConv(&s, rung); k.Impl != rung && !(rung == "amx" && k.Impl == "avx512") {
+				t.Errorf("%s at %s is left to %s", shapeName(&f), rung, k.Name)
+			}
+		}
+	}
+}
+
+// TestQConvTasksFollowShape holds the division of work to the shape: enough
+// pieces for some cores on the layers that matter, none much too small.
+func TestQConvTasksFollowShape(t *testing.T) {
+	for _, f := range append(v2Layers(224), v1Layers(224)...) {
+		s := plainBytes(f)
+		for _, k := range kernel.QConvKernels() {
+			if k.Impl == "ref" || k.Impl == "amx" || !k.Available() || !k.Accepts(&s) {
+				continue
+			}
+			if n, work := k.Tasks(&s), macs(&f); s.Groups == 1 && (work > 6e6 && n < 3 || float64(n) > 2+work/5e4) {
+				t.Errorf("%s %s: %d tasks for %.1f M multiply-adds", k.Name, shapeName(&f), n, work/1e6)
+			}
+		}
+	}
+}
+
+// plainBytes is a convolution of bytes without anything special, by the rounding
+// that TFLite gives its kind.
 func plainBytes(f kernel.ConvShape) kernel.QConvShape {
 	s := byteShape(f, 2)
-	s.HasWZero, s.HasTable, s.Single, s.Up, s.XPixel, s.YPixel = false, false, false, true, s.C, s.O
+	s.HasWZero, s.HasTable, s.Single, s.Up, s.XPixel, s.YPixel = false, false, false, s.Groups == 1, s.C, s.O
 	return s
 }
 
