@@ -1,0 +1,12 @@
+//go:build amd64 && !purego
+
+package kernel
+
+// The elementwise operations of bytes in assembly follow.
+
+func vecQBinaryKernels() []Kernel[QBinary]       { return nil }
+func vecTableKernels() []Kernel[Table]           { return nil }
+func vecQuantizeKernels() []Kernel[Quantize]     { return nil }
+func vecDequantizeKernels() []Kernel[Dequantize] { return nil }
+func vecQPoolKernels() []Kernel[QPool]           { return nil }
+func vecQMeanKernels() []Kernel[QMean]           { return nil }
