@@ -132,3 +132,18 @@ func dequantizeGo(a *Dequantize, x []uint8, y []float32) {
 		y[i] = a.Scale * float32(int32(v)-int32(a.Zero))
 	}
 }
+
+// qbinaryOne is one element of a binary operation.
+func qbinaryOne(a *QBinary, p, q uint8) uint8 {
+	x, z := int32(p)-int32(a.AZero), int32(q)-int32(a.BZero)
+	v := x * z
+	if a.Fn != ref.Mul {
+		x = ref.Rescale(x<<20, a.AMult, a.AShift, a.Single)
+		z = ref.Rescale(z<<20, a.BMult, a.BShift, a.Single)
+		if v = x + z; a.Fn == ref.Sub {
+			v = x - z
+		}
+	}
+	v = int32(a.YZero) + ref.Rescale(v, a.Mult, a.Shift, a.Single)
+	return uint8(min(max(v, int32(a.Lo)), int32(a.Hi)))
+}
