@@ -100,20 +100,17 @@ func runQuantize(a *Quantize, task int, _ []float32) {
 func quantizeGo(a *Quantize, x []float32, y []uint8) {
 	const whole = 3 << 22
 	least, most := float32(int(a.Lo)-int(a.Zero)), float32(int(a.Hi)-int(a.Zero))
-	half := math.Nextafter32(0.5, 0)
+	const half, sign = 0x3effffff, 1 << 31 // what is just below a half
 	y = y[:len(x)]
 	for i, v := range x {
 		v /= a.Scale
-		if !(v > least) { // not a number counts as the least
+		if v = min(v, most); !(v > least) { // not a number counts as the least
 			v = least
 		}
-		v = min(v, most)
 		if a.Even {
 			v = v + whole - whole
-		} else if v < 0 {
-			v -= half
 		} else {
-			v += half
+			v += math.Float32frombits(half | math.Float32bits(v)&sign)
 		}
 		y[i] = uint8(int32(v) + int32(a.Zero))
 	}

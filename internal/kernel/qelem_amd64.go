@@ -161,7 +161,7 @@ func acceptQBinary(a *QBinary) bool {
 		return true
 	}
 	p, _ := planQBinary(a)
-	if p.innerA != 1 || p.innerB != 1 || !rightShift(a.Shift, a.Single) {
+	if p.innerA != 1 || p.innerB != 1 || !shortEnoughShift(a) {
 		return false
 	}
 	switch {
@@ -170,9 +170,9 @@ func acceptQBinary(a *QBinary) bool {
 	case a.Fn != ref.Add:
 		return false
 	case halves(a.AMult, a.AShift):
-		return rightShift(a.BShift, true)
+		return rightShift(a.BShift)
 	}
-	return halves(a.BMult, a.BShift) && rightShift(a.AShift, true)
+	return halves(a.BMult, a.BShift) && rightShift(a.AShift)
 }
 
 func singleByte(shape [4]int) bool { return shape == [4]int{1, 1, 1, 1} }
@@ -181,15 +181,19 @@ func singleByte(shape [4]int) bool { return shape == [4]int{1, 1, 1, 1} }
 func halves(mult, shift int32) bool { return mult == 1<<30 && shift == 0 }
 
 // rightShift reports a shift that the short way of requantization takes, for
-// sums below 2^29.
-func rightShift(shift int32, nothing bool) bool {
-	return shift >= -20 && (shift < 0 || shift == 0 && nothing)
+// sums up to 2^28.
+func rightShift(shift int32) bool { return shift >= -22 && shift <= 0 }
+
+// shortEnoughShift is rightShift of the result, whose sums are doubled by as
+// much as there is room for: products of two bytes are small.
+func shortEnoughShift(a *QBinary) bool {
+	return rightShift(a.Shift) || a.Fn == ref.Mul && a.Shift > 0 && a.Shift <= 13
 }
 
 // shortTerm is what the short way of requantization adds to twice a product,
 // and what to negative ones at last; see the generator.
 func shortTerm(shift int32, zero uint8, single bool) (term int, tie uint32) {
-	n := uint(-shift)
+	n := uint(max(-shift, 0))
 	term = int(zero) << (n + 32)
 	if single {
 		return term + 1<<(n+31), 0
@@ -205,7 +209,7 @@ func runVecQBinary(v *qelemVec, a *QBinary, task int, _ []float32) {
 		runSingleByte(v, a, task)
 		return
 	}
-	b := qelemArgs{m2: int(a.Mult), n2: uint32(-a.Shift), lo: uint32(a.Lo), hi: uint32(a.Hi)}
+	b := qelemArgs{m2: int(a.Mult), n2: uint32(max(-a.Shift, 0)), l2: uint32(1 + max(a.Shift, 0)), lo: uint32(a.Lo), hi: uint32(a.Hi)}
 	b.k2, b.tie2 = shortTerm(a.Shift, a.YZero, a.Single)
 	swap := a.Fn == ref.Add && !halves(a.AMult, a.AShift)
 	if a.Fn == ref.Mul {

@@ -29,6 +29,8 @@ var qelemBlock = block{"qelemArgs", "qelemArgs are the arguments of the elementw
 	{"least", "float32", "least multiple of the scale"},
 	{"most", "float32", "greatest multiple of the scale"},
 	{"even", "uint32", "1: ties go to even numbers"},
+	{"l2", "uint32", "left shift of what becomes the result"},
+	{"pad", "uint32", ""},
 }}
 
 var qelemKinds = []struct{ name, doc string }{
@@ -87,7 +89,7 @@ type qelem struct {
 func (e qelem) wide() bool { return e.s.regs == 32 }
 
 // fields are the constants that AVX-512 keeps in registers.
-var qelemFields = []string{"m1", "k1", "m2", "k2", "n1", "tie1", "n2", "tie2", "xTerm", "bTerm", "lo", "hi"}
+var qelemFields = []string{"m1", "k1", "m2", "k2", "n1", "tie1", "n2", "tie2", "xTerm", "bTerm", "lo", "hi", "l2"}
 
 // constant names a register that holds a field in every place. AVX2 has none
 // to spare and fetches it into the last one.
@@ -229,7 +231,7 @@ func (e qelem) add(x, b, t int) {
 	e.p("VPSLLD $19, %s, %s", e.s.v(x), e.s.v(x))
 	e.p("VPADDD %s, %s, %s", e.s.v(b), e.s.v(x), e.s.v(x))
 	e.p("VPADDD %s, %s, %s", e.constant("xTerm"), e.s.v(x), e.s.v(x))
-	e.p("VPADDD %s, %s, %s", e.s.v(x), e.s.v(x), e.s.v(x))
+	e.p("VPSLLVD %s, %s, %s", e.constant("l2"), e.s.v(x), e.s.v(x))
 	e.short(x, t, "2")
 }
 
@@ -237,12 +239,12 @@ func (e qelem) mul(x, b, t int) {
 	e.p("VPADDD %s, %s, %s", e.constant("xTerm"), e.s.v(x), e.s.v(x))
 	e.p("VPADDD %s, %s, %s", e.constant("bTerm"), e.s.v(b), e.s.v(b))
 	e.p("VPMULLD %s, %s, %s", e.s.v(b), e.s.v(x), e.s.v(x))
-	e.p("VPADDD %s, %s, %s", e.s.v(x), e.s.v(x), e.s.v(x))
+	e.p("VPSLLVD %s, %s, %s", e.constant("l2"), e.s.v(x), e.s.v(x))
 	e.short(x, t, "2")
 }
 
-// short rescales a register of numbers that are doubled already, with the
-// constants of a number; see shortBias.
+// short rescales a register of numbers that are doubled already (and shifted to
+// the left, where the multiplier is great), with the constants of a number; see shortBias.
 func (e qelem) short(r, temp int, number string) {
 	x, t, u := e.s.v(r), e.s.v(temp), e.s.v(temp+1)
 	if e.wide() {
