@@ -37,7 +37,7 @@ func files() map[string]string {
 		"bf16_train_stubs_amd64.go": stubs("amd64", []*block{&pairBlock, &pairOuterBlock, &turnBlock, &pairTileBlock, &storeBlock}, slices.Concat(pairFunctions, pairTileFunctions, storeFunctions)),
 	}
 	out["qdw_stubs_amd64.go"] = stubs("amd64", []*block{&qdwBlock}, qdwFunctions())
-	out["quant_stubs_amd64.go"] = stubs("amd64", []*block{&rescaleBlock, &qgemmBlock, &sumsBlock}, quantFunctions)
+	out["quant_stubs_amd64.go"] = stubs("amd64", []*block{&rescaleBlock, &qgemmBlock, &sumsBlock, &wordsBlock}, quantFunctions)
 	out["train_stubs_arm64.go"] = stubs("arm64", []*block{&normBlock, &outerBlock, &tapsBlock, &gradTapsBlock, &linearBlock}, trainNEON())
 	out["int_stubs_arm64.go"] = stubs("arm64", []*block{&intGemmBlock, &intRowsBlock, &intDWBlock, &intElemBlock}, intNEON())
 	for name, emit := range map[string]func(*asm){
