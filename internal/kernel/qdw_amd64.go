@@ -23,7 +23,7 @@ func vecQDepthwise() (kernels []QConvKernel) {
 		for _, k := range []int{3, 5} {
 			for _, stride := range []int{1, 2} {
 				accepts := func(s *QConvShape) bool {
-					return !s.Up && s.Groups == s.C && s.O == s.C && s.KH == k && s.KW == k && s.StrideW == stride &&
+					return !s.Up && !s.Float && s.Groups == s.C && s.O == s.C && s.KH == k && s.KW == k && s.StrideW == stride &&
 						(stride == 1 || s.DilationW == 1) && (v.vnni || s.C >= qdwNarrow)
 				}
 				kernels = append(kernels, QConvKernel{

@@ -27,7 +27,7 @@ var qconvVNNI = QConvKernel{
 	Run: runVNNI,
 }
 
-func acceptQGemm(s *QConvShape) bool { return s.Groups == 1 && s.O > 0 && s.C > 0 }
+func acceptQGemm(s *QConvShape) bool { return !s.Float && s.Groups == 1 && s.O > 0 && s.C > 0 }
 
 // scratch holds rows that are made and the sums of rows.
 func (p *qgemmPlan) scratch(s *QConvShape) int {
