@@ -23,7 +23,7 @@ func vecQDepthwise() (kernels []QConvKernel) {
 		for _, k := range []int{3, 5} {
 			for _, stride := range []int{1, 2} {
 				accepts := func(s *QConvShape) bool {
-					return !s.Up && !s.Float && s.Groups == s.C && s.O == s.C && s.KH == k && s.KW == k && s.StrideW == stride &&
+					return !s.Float && s.Groups == s.C && s.O == s.C && s.KH == k && s.KW == k && s.StrideW == stride &&
 						(stride == 1 || s.DilationW == 1) && (v.vnni || s.C >= qdwNarrow)
 				}
 				kernels = append(kernels, QConvKernel{
@@ -156,7 +156,7 @@ func (v qdwVec) packBlock(a *QConv, first, width int, dst []byte) {
 	}
 	consts := dst[qdwHead+groups*groupBytes:]
 	for i := range v.accs() {
-		b := QConv{QConvShape: QConvShape{O: lanes, YZero: a.YZero, Single: a.Single},
+		b := QConv{QConvShape: QConvShape{O: lanes, YZero: a.YZero, Single: a.Single, Up: a.Up},
 			Bias: make([]int32, lanes), Mult: make([]int32, lanes), Shift: make([]int32, lanes)}
 		for l := range lanes {
 			b.Shift[l] = -1
@@ -193,7 +193,7 @@ func shortEnough(a *QConv, o, taps int) bool {
 		most += math.MaxUint8 * max(w, -w)
 	}
 	n := -int64(a.Shift[o])
-	if n < 0 || n > 20 || n == 0 && !a.Single {
+	if n < 0 || n > 20 || n == 0 && a.Twice() {
 		return false
 	}
 	return most < 1<<30 && most+1<<n>>1+math.MaxUint8<<n < 1<<31-2
@@ -205,8 +205,11 @@ func packShort(a *QConv, dst []byte) {
 	for l, m := range a.Mult {
 		n := uint(min(max(-a.Shift[l], 0), 20))
 		term := uint64(a.YZero)<<(n+32) + uint64(1)<<(n+31)
-		if !a.Single {
+		switch {
+		case a.Twice():
 			term = uint64(a.YZero)<<(n+32) + uint64(1)<<n>>1<<32 + 1<<31
+		case a.Up && n > 0:
+			term += 1 << 31
 		}
 		order.PutUint32(dst[shortBias+4*l:], uint32(a.Bias[l]))
 		order.PutUint32(dst[shortShift+4*l:], uint32(n))
@@ -257,7 +260,7 @@ func (v qdwVec) run(a *QConv, task int, scratch []float32) {
 		lo: uint32(a.Lo), hi: uint32(a.Hi),
 	}
 	b.tie = math.MaxUint32
-	if a.Single {
+	if !a.Twice() {
 		b.single, b.tie = 1, 0
 	}
 	looked := false

@@ -91,22 +91,22 @@ var refQConv = QConvKernel{
 
 // QBinaryKernels lists the arithmetic of two operands of bytes.
 func QBinaryKernels() []Kernel[QBinary] {
-	return []Kernel[QBinary]{refKernel("binaryU8Ref", 0, ref.QBinary)}
+	return append(vecQBinaryKernels(), refKernel("binaryU8Ref", 0, ref.QBinary))
 }
 
 // TableKernels lists the look-ups.
 func TableKernels() []Kernel[Table] {
-	return []Kernel[Table]{refKernel("tableU8Ref", 0, ref.Table)}
+	return append(vecTableKernels(), refKernel("tableU8Ref", 0, ref.Table))
 }
 
 // QuantizeKernels lists the roundings to bytes.
 func QuantizeKernels() []Kernel[Quantize] {
-	return []Kernel[Quantize]{refKernel("quantizeU8Ref", 0, ref.Quantize)}
+	return append(vecQuantizeKernels(), refKernel("quantizeU8Ref", 0, ref.Quantize))
 }
 
 // DequantizeKernels lists the ways back to real numbers.
 func DequantizeKernels() []Kernel[Dequantize] {
-	return []Kernel[Dequantize]{refKernel("dequantizeU8Ref", 0, ref.Dequantize)}
+	return append(vecDequantizeKernels(), refKernel("dequantizeU8Ref", 0, ref.Dequantize))
 }
 
 // QPoolKernels lists the means and maxima of bytes over windows.
@@ -116,7 +116,7 @@ func QPoolKernels() []Kernel[QPool] {
 
 // QMeanKernels lists the means of bytes over pictures.
 func QMeanKernels() []Kernel[QMean] {
-	return []Kernel[QMean]{refKernel("meanU8Ref", 0, ref.QMean)}
+	return append(vecQMeanKernels(), refKernel("meanU8Ref", 0, ref.QMean))
 }
 
 // QSoftmaxKernels lists the softmaxes of rows of bytes.
@@ -194,10 +194,11 @@ func Int32s(f []float32) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(&f[0])), len(f))
 }
 
-// int64s is the memory of bytes as int64s. It must begin at a multiple of eight.
-func int64s(b []byte) []int64 {
+// float64s is the memory of bytes, which begins at a multiple of eight, as
+// float64s.
+func float64s(b []byte) []float64 {
 	if len(b) == 0 {
 		return nil
 	}
-	return unsafe.Slice((*int64)(unsafe.Pointer(&b[0])), len(b)/8)
+	return unsafe.Slice((*float64)(unsafe.Pointer(&b[0])), len(b)/8)
 }

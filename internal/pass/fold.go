@@ -25,6 +25,12 @@ func Fold(g *graph.Graph) (*graph.Graph, error) { return new(Folder).Fold(g) }
 // network with taps, and shares the folded arrays among the results. The zero
 // value is ready to use; it serves one goroutine at a time.
 type Folder struct {
+	// Bounds folds only what integer convolutions and sums have too, for
+	// Quantize: batch norms, and activations that are bounds (ReLU, ReLU6,
+	// Clip). All others, residual additions and squeeze-and-excite scales stay
+	// nodes of their own, with values that have ranges of their own.
+	Bounds bool
+
 	arrays map[[2]*graph.Array][2]*graph.Array
 	reals  map[*graph.Array]*graph.Array
 	biases map[biasKey]*graph.Array
@@ -136,6 +142,9 @@ func (f *folder) plan() {
 			c.bn = id
 			f.move(c, id)
 		case graph.Activation:
+			if f.cache.Bounds && !isBound(op.Act) {
+				continue
+			}
 			src := n.In[0]
 			if c := f.convs[src]; c != nil && f.only(src) && c.op.Act.Kind == graph.Linear && c.residual == graph.None {
 				c.op.Act = op.Act
@@ -148,6 +157,8 @@ func (f *folder) plan() {
 			}
 		case graph.Binary:
 			f.foldResidual(id, n, op)
+		case graph.FakeQuant:
+			f.eatRange(n.In[1])
 		case graph.QActivation:
 			if c, ok := f.src.Nodes[n.In[0]].Op.(graph.QConv2D); ok && c.Then == nil && f.only(n.In[0]) {
 				f.tables[id] = n.In[0]
@@ -167,7 +178,7 @@ func (f *folder) startConv(id graph.ID, n *graph.Node, op graph.Conv2D) {
 		c.scale = n.In[scale]
 	}
 	// A gate that multiplies the input of a pointwise convolution.
-	if x := n.In[0]; c.scale == graph.None && op.KH == 1 && op.KW == 1 && op.GroupCount() == 1 && f.only(x) && !f.eaten[x] && f.convs[x] == nil {
+	if x := n.In[0]; !f.cache.Bounds && c.scale == graph.None && op.KH == 1 && op.KW == 1 && op.GroupCount() == 1 && f.only(x) && !f.eaten[x] && f.convs[x] == nil {
 		if b, ok := f.src.Nodes[x].Op.(graph.Binary); ok && b.Fn == graph.Mul && b.Act.Kind == graph.Linear {
 			a, g := f.src.Nodes[x].In[0], f.src.Nodes[x].In[1]
 			if isGate(f.src, g, a) {
@@ -182,6 +193,15 @@ func (f *folder) startConv(id graph.ID, n *graph.Node, op graph.Conv2D) {
 	f.convs[id] = c
 }
 
+// isBound reports an activation that only limits its input.
+func isBound(a graph.Act) bool {
+	switch a.Kind {
+	case graph.Linear, graph.ReLU, graph.ReLU6, graph.Clip:
+		return true
+	}
+	return false
+}
+
 // isGate reports whether gate holds one factor per picture and channel of x.
 func isGate(g *graph.Graph, gate, x graph.ID) bool {
 	s, t := g.Nodes[gate].Type.Shape, g.Nodes[x].Type.Shape
@@ -189,7 +209,7 @@ func isGate(g *graph.Graph, gate, x graph.ID) bool {
 }
 
 func (f *folder) foldResidual(id graph.ID, n *graph.Node, op graph.Binary) {
-	if op.Fn != graph.Add || op.Act.Kind != graph.Linear {
+	if f.cache.Bounds || op.Fn != graph.Add || op.Act.Kind != graph.Linear {
 		return
 	}
 	for _, k := range [2]int{1, 0} {
@@ -229,8 +249,10 @@ func (f *folder) emit() error {
 		switch op := n.Op.(type) {
 		case graph.Input:
 			f.to[i], err = f.out.AddInput(n.Name, n.Type)
-		case graph.Variable, graph.Constant:
+		case graph.Variable, graph.Constant, graph.FakeQuantWeight:
 			// Added where used, as constants.
+		case graph.FakeQuant:
+			f.to[i], err = f.emitRounding(n)
 		case graph.Dropout:
 			f.to[i], err = f.value(n.In[0])
 		default:
@@ -291,8 +313,8 @@ func (f *folder) value(id graph.ID) (graph.ID, error) {
 	}
 	n := &f.src.Nodes[id]
 	switch n.Op.(type) {
-	case graph.Variable, graph.Constant:
-		a, err := array(n)
+	case graph.Variable, graph.Constant, graph.FakeQuantWeight:
+		a, err := f.array(n)
 		if err != nil {
 			return graph.None, err
 		}
@@ -362,7 +384,7 @@ func (f *folder) constant(name string, a *graph.Array) (graph.ID, error) {
 // weights gives the convolution's weight and bias with the batch norm folded
 // in, computed in float64 and rounded once. The bias is nil if there is none.
 func (f *folder) weights(c *fused, n *graph.Node) (weight, bias *graph.Array, err error) {
-	if weight, err = array(&f.src.Nodes[n.In[1]]); err != nil {
+	if weight, err = f.array(&f.src.Nodes[n.In[1]]); err != nil {
 		return nil, nil, err
 	}
 	if b, _, _ := n.Op.(graph.Conv2D).Operands(); b >= 0 {

@@ -131,7 +131,8 @@ const qdwHead = 64
 //	y = (u + (x < 0 ? -1 : 0)) >> n
 //
 // as rounding down twice is rounding down once. Where rounding is single the
-// first term and the condition fall away.
+// first term and the condition fall away; where it is upward, the condition
+// alone.
 const (
 	shortBias  = 64 * iota // int32
 	shortMult              // int32
