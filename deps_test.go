@@ -50,9 +50,10 @@ var rooms = map[string]string{
 	"dataset":                     "transform internal/imageio internal/suggest internal/format/zipfile",
 	"eval":                        "internal/post",
 	"train":                       "dataset transform weights arch tensor eval internal/*",
+	"quant":                       "transform eval internal/*",
 	".":                           "tensor arch weights transform internal/*",
 	"builtin":                     ".",
-	"cmd/mobilenet":               ". builtin tensor arch weights transform dataset train eval internal/*",
+	"cmd/mobilenet":               ". builtin tensor arch weights transform dataset train quant eval internal/*",
 }
 
 // never holds imports that no rule above may allow: the directions that would
@@ -69,6 +70,8 @@ var never = []struct{ from, to string }{
 	{".", "internal/hub"},
 	{"train", "internal/hub"},
 	{"train", "internal/testkit"},
+	{"quant", "internal/hub"},
+	{"quant", "internal/testkit"},
 	// What tests share stays out of what is shipped.
 	{"internal/engine", "internal/testkit"},
 	{".", "internal/testkit"},

@@ -110,7 +110,7 @@ the weights came from; or with the model that comes with the program.`,
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.classify(), a.eval(), a.summary(), a.inspect(), a.data(), a.train(), a.convert(), a.verify(), a.compare(), a.bench(), a.ls(), a.pull(), a.env(), a.version())
+	root.AddCommand(a.classify(), a.eval(), a.summary(), a.inspect(), a.data(), a.train(), a.quantize(), a.convert(), a.verify(), a.compare(), a.bench(), a.ls(), a.pull(), a.env(), a.version())
 	root.SetHelpCommand(help())
 	// Cobra's own verb, held to the same exit codes.
 	root.InitDefaultCompletionCmd()

@@ -23,3 +23,7 @@ var tilesAllowed = sync.OnceValue(func() bool {
 	_, _, errno := syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, requestPermission, tileData, 0)
 	return errno == 0
 })
+
+// tileBytes reports products of tiles of bytes, which came with those of
+// bfloat16 so far.
+func tileBytes() bool { return cpu.X86.HasAMXInt8 }

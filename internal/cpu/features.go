@@ -65,6 +65,9 @@ func BF16() bool { return AVX512() && cpu.X86.HasAVX512BF16 }
 // instruction may run before it.
 func AMX() bool { return BF16() && tilesAllowed() }
 
+// AMXInt8 reports products of tiles of bytes, under the conditions of AMX.
+func AMXInt8() bool { return VNNI() && tilesAllowed() && tileBytes() }
+
 // NEON reports 128-bit vectors on arm64, which every system that Go runs on
 // there has, whether it tells or not.
 func NEON() bool { return !pureGo && runtime.GOARCH == "arm64" }

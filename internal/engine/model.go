@@ -37,9 +37,12 @@ type Info struct {
 	// in the order of Labels; empty where they are the labels or unknown.
 	ClassIDs []string
 
-	Path, Format, SHA256   string
-	Source, License        string
-	Metrics                map[string]float64
+	Path, Format, SHA256 string
+	Source, License      string
+	Metrics              map[string]float64
+	// Quantized says, as JSON, how an integer network of our own was made;
+	// empty for others.
+	Quantized              string
 	Notes                  []string // what a person should know about how the file was read
 	Params                 int64    // numbers in the file's weights
 	goldenInput, goldenOut []byte
@@ -144,7 +147,7 @@ func (m *Model) Taps() ([]string, error) {
 	}
 	var out []string
 	for i := range g.Nodes {
-		if _, in := g.Nodes[i].Op.(graph.Input); !in && tappable(g.Nodes[i].Op) {
+		if _, in := g.Nodes[i].Op.(graph.Input); !in && tappable(g, graph.ID(i)) {
 			out = append(out, g.Nodes[i].Name)
 		}
 	}
@@ -194,6 +197,9 @@ func ResolvePrecision(precision, kernels string) (used string, asAsked bool) {
 
 // Precision is the arithmetic the model computes in.
 func (m *Model) Precision() exec.Used { return m.run.precision.Resolve(m.run.impl) }
+
+// Kernels is the rung that the model's kernels are limited to, empty for none.
+func (m *Model) Kernels() string { return m.run.impl }
 
 // Threads is the number of goroutines of one run.
 func (m *Model) Threads() int { return m.run.pool.Threads() }

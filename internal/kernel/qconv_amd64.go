@@ -4,5 +4,5 @@ package kernel
 
 // vecQConvKernels lists the convolutions of bytes by vectors, best first.
 func vecQConvKernels() []QConvKernel {
-	return []QConvKernel{qconvVNNI}
+	return vecQGemmKernels()
 }

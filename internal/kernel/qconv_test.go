@@ -296,7 +296,7 @@ func BenchmarkQPointwise(b *testing.B) {
 // plainBytes is a convolution of bytes without anything special.
 func plainBytes(f kernel.ConvShape) kernel.QConvShape {
 	s := byteShape(f, 2)
-	s.HasWZero, s.HasTable, s.Single, s.Up, s.XPixel, s.YPixel = false, false, false, false, s.C, s.O
+	s.HasWZero, s.HasTable, s.Single, s.Up, s.XPixel, s.YPixel = false, false, false, true, s.C, s.O
 	return s
 }
 

@@ -215,10 +215,11 @@ func Int32s(f []float32) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(&f[0])), len(f))
 }
 
-// int64s is the memory of bytes as int64s. It must begin at a multiple of eight.
-func int64s(b []byte) []int64 {
+// float64s is the memory of bytes, which begins at a multiple of eight, as
+// float64s.
+func float64s(b []byte) []float64 {
 	if len(b) == 0 {
 		return nil
 	}
-	return unsafe.Slice((*int64)(unsafe.Pointer(&b[0])), len(b)/8)
+	return unsafe.Slice((*float64)(unsafe.Pointer(&b[0])), len(b)/8)
 }

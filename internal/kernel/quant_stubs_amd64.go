@@ -34,13 +34,15 @@ type qgemmArgs struct {
 	run       int    // groups of four inputs of a run
 	segStride int    // between runs
 	rows      int
-	vecs      int    // vectors of outputs: 1, 2, or 8 for four panels of one row
-	panel     int    // between panels, with four of them
-	mask      int    // outputs of the panel that are stored, as a mask
-	single    int    // 1: round once
-	left      int    // 1: some channel shifts left
-	lo        uint32 // least result
-	hi        uint32 // greatest result
+	vecs      int      // vectors of outputs: 1, 2, or 8 for four panels of one row
+	panel     int      // between panels, with four of them
+	mask      int      // outputs of the panel that are stored, as a mask
+	single    int      // 1: round once
+	left      int      // 1: some channel shifts left
+	lo        uint32   // least result
+	hi        uint32   // greatest result
+	acc       *int32   // 32 rows of 32 sums (tiles)
+	config    [64]byte // shapes of the tiles
 }
 
 // sumsArgs are the arguments of the sums of rows of bytes; strides are in bytes.
@@ -54,15 +56,40 @@ type sumsArgs struct {
 	rows      int
 }
 
+// wordsArgs are the arguments of widening rows of bytes to words; strides are in bytes.
+type wordsArgs struct {
+	x       *uint8  // first row
+	y       *uint16 // first row of the result
+	xStride int     // between rows
+	yStride int     // between rows of the result
+	n       int     // bytes of a row
+	rows    int
+}
+
 // qgemmVNNI computes a panel of outputs for some rows.
 //
 //go:noescape
 func qgemmVNNI(a *qgemmArgs)
 
+// qgemmAMX computes a panel of outputs for some rows by tiles.
+//
+//go:noescape
+func qgemmAMX(a *qgemmArgs)
+
 // rowSumsAVX512 adds up the bytes of rows.
 //
 //go:noescape
 func rowSumsAVX512(a *sumsArgs)
+
+// qgemmAVX2 computes a panel of sixteen outputs for some rows of words.
+//
+//go:noescape
+func qgemmAVX2(a *qgemmArgs)
+
+// wordsAVX2 widens rows of bytes.
+//
+//go:noescape
+func wordsAVX2(a *wordsArgs)
 
 // rescaleAVX512 requantizes sums in memory.
 //

@@ -14,7 +14,8 @@ import (
 // function: batch norms disappear into the convolutions before them,
 // activations and residual additions into their epilogues, squeeze-and-excite
 // scales into the pointwise convolution after them, dropout and unused nodes
-// disappear. Every Variable must have a value; it becomes a constant.
+// disappear. Every Variable must have a value; it becomes a constant. What
+// stands between Dequantize and Quantize nodes becomes arithmetic on bytes.
 //
 // A value that is an output, or that two nodes read, is always computed as it
 // stands, so that taps stay exact.
@@ -24,11 +25,24 @@ func Fold(g *graph.Graph) (*graph.Graph, error) { return new(Folder).Fold(g) }
 // network with taps, and shares the folded arrays among the results. The zero
 // value is ready to use; it serves one goroutine at a time.
 type Folder struct {
+	// Bounds folds only what integer convolutions and sums have too, for
+	// Quantize: batch norms, and activations that are bounds (ReLU, ReLU6,
+	// Clip). All others, residual additions and squeeze-and-excite scales stay
+	// nodes of their own, with values that have ranges of their own.
+	Bounds bool
+
 	arrays map[[2]*graph.Array][2]*graph.Array
+	reals  map[*graph.Array]*graph.Array
+	biases map[biasKey]*graph.Array
+	onesOf map[[3]int]*graph.Array
 }
 
 // Fold is the function Fold, with arrays shared between calls.
 func (c *Folder) Fold(g *graph.Graph) (*graph.Graph, error) {
+	g, err := c.integers(g)
+	if err != nil {
+		return nil, err
+	}
 	f := &folder{
 		cache: c, src: g, uses: g.Uses(), live: reachable(g),
 		convs: make(map[graph.ID]*fused), to: make([]graph.ID, len(g.Nodes)),
@@ -128,6 +142,9 @@ func (f *folder) plan() {
 			c.bn = id
 			f.move(c, id)
 		case graph.Activation:
+			if f.cache.Bounds && !isBound(op.Act) {
+				continue
+			}
 			src := n.In[0]
 			if c := f.convs[src]; c != nil && f.only(src) && c.op.Act.Kind == graph.Linear && c.residual == graph.None {
 				c.op.Act = op.Act
@@ -140,6 +157,8 @@ func (f *folder) plan() {
 			}
 		case graph.Binary:
 			f.foldResidual(id, n, op)
+		case graph.FakeQuant:
+			f.eatRange(n.In[1])
 		case graph.QActivation:
 			if c, ok := f.src.Nodes[n.In[0]].Op.(graph.QConv2D); ok && c.Then == nil && f.only(n.In[0]) {
 				f.tables[id] = n.In[0]
@@ -159,7 +178,7 @@ func (f *folder) startConv(id graph.ID, n *graph.Node, op graph.Conv2D) {
 		c.scale = n.In[scale]
 	}
 	// A gate that multiplies the input of a pointwise convolution.
-	if x := n.In[0]; c.scale == graph.None && op.KH == 1 && op.KW == 1 && op.GroupCount() == 1 && f.only(x) && !f.eaten[x] && f.convs[x] == nil {
+	if x := n.In[0]; !f.cache.Bounds && c.scale == graph.None && op.KH == 1 && op.KW == 1 && op.GroupCount() == 1 && f.only(x) && !f.eaten[x] && f.convs[x] == nil {
 		if b, ok := f.src.Nodes[x].Op.(graph.Binary); ok && b.Fn == graph.Mul && b.Act.Kind == graph.Linear {
 			a, g := f.src.Nodes[x].In[0], f.src.Nodes[x].In[1]
 			if isGate(f.src, g, a) {
@@ -174,6 +193,15 @@ func (f *folder) startConv(id graph.ID, n *graph.Node, op graph.Conv2D) {
 	f.convs[id] = c
 }
 
+// isBound reports an activation that only limits its input.
+func isBound(a graph.Act) bool {
+	switch a.Kind {
+	case graph.Linear, graph.ReLU, graph.ReLU6, graph.Clip:
+		return true
+	}
+	return false
+}
+
 // isGate reports whether gate holds one factor per picture and channel of x.
 func isGate(g *graph.Graph, gate, x graph.ID) bool {
 	s, t := g.Nodes[gate].Type.Shape, g.Nodes[x].Type.Shape
@@ -181,7 +209,7 @@ func isGate(g *graph.Graph, gate, x graph.ID) bool {
 }
 
 func (f *folder) foldResidual(id graph.ID, n *graph.Node, op graph.Binary) {
-	if op.Fn != graph.Add || op.Act.Kind != graph.Linear {
+	if f.cache.Bounds || op.Fn != graph.Add || op.Act.Kind != graph.Linear {
 		return
 	}
 	for _, k := range [2]int{1, 0} {
@@ -221,8 +249,10 @@ func (f *folder) emit() error {
 		switch op := n.Op.(type) {
 		case graph.Input:
 			f.to[i], err = f.out.AddInput(n.Name, n.Type)
-		case graph.Variable, graph.Constant:
+		case graph.Variable, graph.Constant, graph.FakeQuantWeight:
 			// Added where used, as constants.
+		case graph.FakeQuant:
+			f.to[i], err = f.emitRounding(n)
 		case graph.Dropout:
 			f.to[i], err = f.value(n.In[0])
 		default:
@@ -244,7 +274,8 @@ func (f *folder) emitOp(id graph.ID, n *graph.Node, op graph.Op) (graph.ID, erro
 		then := op.(graph.QActivation)
 		n = &f.src.Nodes[conv]
 		c := n.Op.(graph.QConv2D)
-		c.Then, op = &then, c
+		c.Then = &then
+		op = c
 	}
 	in, err := f.values(n.In)
 	if err != nil {
@@ -282,8 +313,8 @@ func (f *folder) value(id graph.ID) (graph.ID, error) {
 	}
 	n := &f.src.Nodes[id]
 	switch n.Op.(type) {
-	case graph.Variable, graph.Constant:
-		a, err := array(n)
+	case graph.Variable, graph.Constant, graph.FakeQuantWeight:
+		a, err := f.array(n)
 		if err != nil {
 			return graph.None, err
 		}
@@ -353,7 +384,7 @@ func (f *folder) constant(name string, a *graph.Array) (graph.ID, error) {
 // weights gives the convolution's weight and bias with the batch norm folded
 // in, computed in float64 and rounded once. The bias is nil if there is none.
 func (f *folder) weights(c *fused, n *graph.Node) (weight, bias *graph.Array, err error) {
-	if weight, err = array(&f.src.Nodes[n.In[1]]); err != nil {
+	if weight, err = f.array(&f.src.Nodes[n.In[1]]); err != nil {
 		return nil, nil, err
 	}
 	if b, _, _ := n.Op.(graph.Conv2D).Operands(); b >= 0 {

@@ -21,6 +21,7 @@ func (a *asm) bytes(text string, code ...byte) {
 // Mandatory prefixes as EVEX and VEX write them.
 const (
 	prefixNone = 0
+	prefix66   = 1
 	prefixF3   = 2
 	prefixF2   = 3
 )
@@ -109,4 +110,10 @@ func (a *asm) tileStore(t, off int, base, stride string) {
 // tileProduct adds the product of tiles x and w to tile dst.
 func (a *asm) tileProduct(x, w, dst int) {
 	a.vex(fmt.Sprintf("TDPBF16PS TMM%d, TMM%d, TMM%d", w, x, dst), prefixF3, 0x5c, w, 0, 0, 0xc0|byte(dst)<<3|byte(x))
+}
+
+// tileBytes adds the product of a tile x of bytes and a tile w of signed ones
+// to tile dst.
+func (a *asm) tileBytes(x, w, dst int) {
+	a.vex(fmt.Sprintf("TDPBUSD TMM%d, TMM%d, TMM%d", w, x, dst), prefix66, 0x5e, w, 0, 0, 0xc0|byte(dst)<<3|byte(x))
 }

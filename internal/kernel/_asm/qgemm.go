@@ -27,6 +27,8 @@ var qgemmBlock = block{"qgemmArgs", "qgemmArgs are the arguments of a product ro
 	{"left", "int", "1: some channel shifts left"},
 	{"lo", "uint32", "least result"},
 	{"hi", "uint32", "greatest result"},
+	{"acc", "*int32", "32 rows of 32 sums (tiles)"},
+	{"config", "[64]byte", "shapes of the tiles"},
 }}
 
 // qtile is a block of sums of bytes held in registers.
@@ -403,10 +405,14 @@ func qgemmFile(a *asm) {
 	quantTables(a)
 	qgemm(a)
 	rowSums(a)
+	qamx(a)
+	qgemmAVX2(a)
+	words(a)
 }
 
 func init() {
 	quantFunctions = append(quantFunctions,
 		function{"qgemmVNNI", qgemmBlock.name, "qgemmVNNI computes a panel of outputs for some rows."},
+		function{"qgemmAMX", qgemmBlock.name, "qgemmAMX computes a panel of outputs for some rows by tiles."},
 		function{"rowSumsAVX512", sumsBlock.name, "rowSumsAVX512 adds up the bytes of rows."})
 }
