@@ -2,7 +2,10 @@
 
 package kernel
 
-import "unsafe"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // The tasks of the products of bytes.
 
@@ -73,7 +76,7 @@ func (t *qTask) prepare() {
 		t.addMade(t.n)
 	default:
 		if a.HasWZero {
-			rowSumsAVX512(&sumsArgs{x: &a.X[t.p0*a.XPixel], y: &t.sums[0], xStride: a.XPixel, segs: 1, run: a.C, rows: t.n})
+			rowSumsAVX512(&sumsArgs{x: &a.X[t.p0*a.XPixel], y: &t.sums[0], xStride: a.XPixel, segs: 1, run: a.C, rows: t.n, factor: t.factor()})
 		}
 		for i := t.safe(); i < t.n; i++ {
 			copy(t.made[(i-t.safe())*p.stride:], a.X[(t.p0+i)*a.XPixel:][:a.C])
@@ -110,9 +113,13 @@ func (t *qTask) prepareWords() {
 // addMade adds up the first n rows made.
 func (t *qTask) addMade(n int) {
 	if t.a.HasWZero && n > 0 {
-		rowSumsAVX512(&sumsArgs{x: &t.made[0], y: &t.madeSums[0], xStride: t.p.stride, segs: 1, run: t.a.KH * t.p.run, rows: n})
+		rowSumsAVX512(&sumsArgs{x: &t.made[0], y: &t.madeSums[0], xStride: t.p.stride, segs: 1, run: t.a.KH * t.p.run, rows: n, factor: t.factor()})
 	}
 }
+
+// factor is what sums of rows are multiplied by: the zero point of the weights
+// if they all have the same.
+func (t *qTask) factor() int { return int(int32(binary.NativeEndian.Uint32(t.a.Packed[4:]))) }
 
 // panel computes the c-th panel for all pixels of the task, or four at once.
 // It returns how many.
@@ -121,7 +128,7 @@ func (t *qTask) panel(c, most int) int {
 	o := c * v.panel
 	width := v.width(a.O, c)
 	args := qgemmArgs{q: &a.Packed[qHeader+v.panel/quantLanes*quantBlock*c], w: &a.Packed[p.blocks()+c*p.panelLen(v)],
-		vecs: width / quantLanes, segs: 1, left: int(a.Packed[0]), lo: uint32(a.Lo), hi: uint32(a.Hi)}
+		vecs: width / quantLanes, segs: 1, left: int(a.Packed[0]), uniform: int(a.Packed[1]), lo: uint32(a.Lo), hi: uint32(a.Hi)}
 	args.mask = 1<<min(width, a.O-o) - 1
 	if a.HasTable && v.look {
 		args.table = &a.Table[0]

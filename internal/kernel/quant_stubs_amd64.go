@@ -39,6 +39,7 @@ type qgemmArgs struct {
 	mask      int      // outputs of the panel that are stored, as a mask
 	single    int      // 1: round once
 	left      int      // 1: some channel shifts left
+	uniform   int      // 1: sums are multiplied by the one zero point of all weights already
 	lo        uint32   // least result
 	hi        uint32   // greatest result
 	acc       *int32   // 32 rows of 32 sums (tiles)
@@ -54,6 +55,7 @@ type sumsArgs struct {
 	run       int    // bytes of a run
 	segStride int    // between runs
 	rows      int
+	factor    int // what sums are multiplied by
 }
 
 // wordsArgs are the arguments of widening rows of bytes to words; strides are in bytes.
