@@ -382,6 +382,18 @@ func TestQConvTasksFollowShape(t *testing.T) {
 	}
 }
 
+// TestQConvAhead: memory to be fetched ahead changes no result, wherever it
+// ends.
+func TestQConvAhead(t *testing.T) {
+	for i, f := range []kernel.ConvShape{same(1, 14, 14, 40, 100, 1, 1, 1), same(1, 9, 9, 32, 16, 3, 1, 1), same(1, 7, 7, 512, 64, 1, 1, 1), same(1, 1, 1, 300, 200, 1, 1, 1)} {
+		for _, n := range []int{1, 17, 64, 70000} {
+			a := newQConv(byteShape(f, uint64(i)), uint64(n))
+			a.Ahead = randomBytes(n, 1)
+			checkQConv(t, a)
+		}
+	}
+}
+
 // plainBytes is a convolution of bytes without anything special, by the rounding
 // that TFLite gives its kind.
 func plainBytes(f kernel.ConvShape) kernel.QConvShape {

@@ -20,8 +20,12 @@ type qTask struct {
 	sums     []int32 // of the inputs of the task's pixels
 	madeSums []int32 // of the rows made in scratch
 	acc      []int32 // of a block of tiles
-	line     []byte  // a row of bytes on its way to words
-	part     []byte  // bytes of a panel that is not whole (words)
+	// The address of the memory to fetch by the way, not a pointer: it may
+	// run past the end.
+	ahead     uintptr
+	aheadStep int    // in bytes for sixteen inputs of a tile
+	line      []byte // a row of bytes on its way to words
+	part      []byte // bytes of a panel that is not whole (words)
 }
 
 func (v *qISA) run(a *QConv, task int, scratch []float32) {
@@ -48,6 +52,7 @@ func (v *qISA) run(a *QConv, task int, scratch []float32) {
 	}
 	t.prepare()
 	end := min(c0+p.ch, p.panels)
+	t.fetchAhead(task, end-c0)
 	for c := c0; c < end; {
 		c += t.panel(c, end-c)
 	}
@@ -57,6 +62,22 @@ func (v *qISA) run(a *QConv, task int, scratch []float32) {
 			y := a.Y[(t.p0+i)*a.YPixel:][from:to]
 			lookUpBytes(a.Table, y, y)
 		}
+	}
+}
+
+// fetchAhead sets the task's share of the memory that later steps need, spread
+// over its work.
+func (t *qTask) fetchAhead(task, panels int) {
+	a, p := t.a, &t.p
+	t.ahead = uintptr(unsafe.Pointer(&a.Packed[0]))
+	n, tasks := len(a.Ahead), p.npx*p.nc
+	share := a.Ahead[n*task/tasks : n*(task+1)/tasks]
+	steps := p.k / 16
+	if p.rows == rowsDirect {
+		steps = a.KH * (p.run / 16)
+	}
+	if steps *= panels * ceilDiv(t.n, t.v.unit); steps > 0 && len(share) > 0 {
+		t.ahead, t.aheadStep = uintptr(unsafe.Pointer(&share[0])), ceilDiv(len(share), steps)
 	}
 }
 
@@ -189,7 +210,9 @@ func (t *qTask) multiply(args *qgemmArgs, o, i, n, step int) {
 	args.y, args.yStride = &t.a.Y[at], step*t.a.YPixel
 	switch t.v.kind {
 	case qVNNI:
+		args.ahead, args.aheadStep = t.ahead, t.aheadStep
 		qgemmVNNI(args)
+		t.ahead = args.ahead
 	case qTiles:
 		t.tiles(args)
 	default:

@@ -39,6 +39,8 @@ type qgemmArgs struct {
 	mask      int      // outputs of the panel that are stored, as a mask
 	single    int      // 1: round once
 	left      int      // 1: some channel shifts left
+	ahead     uintptr  // address in memory of later steps, fetched by the way; moved on
+	aheadStep int      // bytes of it for sixteen inputs of a tile
 	uniform   int      // 1: sums are multiplied by the one zero point of all weights already
 	lo        uint32   // least result
 	hi        uint32   // greatest result

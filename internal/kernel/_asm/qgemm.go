@@ -25,6 +25,8 @@ var qgemmBlock = block{"qgemmArgs", "qgemmArgs are the arguments of a product ro
 	{"mask", "int", "outputs of the panel that are stored, as a mask"},
 	{"single", "int", "1: round once"},
 	{"left", "int", "1: some channel shifts left"},
+	{"ahead", "uintptr", "address in memory of later steps, fetched by the way; moved on"},
+	{"aheadStep", "int", "bytes of it for sixteen inputs of a tile"},
 	{"uniform", "int", "1: sums are multiplied by the one zero point of all weights already"},
 	{"lo", "uint32", "least result"},
 	{"hi", "uint32", "greatest result"},
@@ -47,7 +49,7 @@ func qgemm(a *asm) {
 	a.p("MOVQ %s, R13", b.at("y"))
 	a.p("MOVQ %s, R14", b.at("sums"))
 	a.p("MOVQ %s, R15", b.at("q"))
-	a.p("MOVQ %s, CX", b.at("rows"))
+	a.p("MOVQ %s, CX", b.at("ahead"))
 	requantMask(a, avx512)
 	a.p("MOVQ %s, AX", b.at("mask"))
 	a.p("KMOVD AX, K3")
@@ -61,10 +63,10 @@ func qgemm(a *asm) {
 		for _, rows := range []int{14, 7, 4, 2, 1} {
 			next, loop := a.fresh("next"), a.fresh("tile")
 			a.label(loop)
-			a.p("CMPQ CX, $%d", rows)
+			a.p("CMPQ %s, $%d", b.at("rows"), rows)
 			a.p("JLT %s", next)
 			qtile{tile: tile{s: avx512, rows: rows, vecs: vecs}}.emit(a)
-			a.p("SUBQ $%d, CX", rows)
+			a.p("SUBQ $%d, %s", rows, b.at("rows"))
 			a.p("JMP %s", loop)
 			a.label(next)
 		}
@@ -73,6 +75,7 @@ func qgemm(a *asm) {
 	a.label("quadVNNI")
 	qtile{tile{s: avx512, rows: 1, vecs: 8}, true}.emit(a)
 	a.label("doneVNNI")
+	a.p("MOVQ CX, %s", b.at("ahead"))
 	a.end()
 }
 
@@ -105,6 +108,13 @@ func (t qtile) emit(a *asm) {
 	a.label(four)
 	for u := range 4 {
 		t.step(a, 4*u, u*width)
+		if t.rows > 1 {
+			// Four lines at most, in between the products.
+			a.p("PREFETCHT1 %d(CX)", 64*u)
+		}
+	}
+	if t.rows > 1 {
+		a.p("ADDQ %s, CX", b.at("aheadStep"))
 	}
 	a.p("ADDQ $%d, R10", 4*width)
 	for _, r := range bases {
