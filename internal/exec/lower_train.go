@@ -101,6 +101,14 @@ func lowerTrain[T ref.Float](g *graph.Graph, id graph.ID, at func(graph.ID) []T)
 		arrays, numbers := op.Operands()
 		return &ref.UpdateArgs[T]{Len: out.Len(), Fn: ref.UpdateKind(op.Fn), A: op.A, B: op.B, Decay: op.Decay, Rate: op.Rate, Epsilon: op.Epsilon,
 			S: x(0), P: x(arrays[0]), Q: x(arrays[1]), R: x(arrays[2]), U: x(numbers[0]), V: x(numbers[1]), Y: at(id)}, nil
+	case graph.FakeQuant:
+		return &ref.FakeQuantArgs[T]{Len: out.Len(), X: x(0), Range: x(1), On: x(2), Y: at(id)}, nil
+	case graph.FakeQuantGrad:
+		return &ref.FakeQuantGradArgs[T]{Len: out.Len(), X: x(0), DY: x(1), Range: x(2), On: x(3), DX: at(id)}, nil
+	case graph.FakeQuantWeight:
+		return &ref.FakeQuantWeightArgs[T]{O: out[0], Per: out.Len() / max(out[0], 1), X: x(0), On: x(1), Y: at(id)}, nil
+	case graph.MinMax:
+		return &ref.MinMaxArgs[T]{Len: in[0].Shape.Len(), X: x(0), Y: at(id)}, nil
 	}
 	return nil, fmt.Errorf("node %q: operation %s cannot be executed", n.Name, n.Op.Kind())
 }
@@ -166,6 +174,14 @@ func runRefTrain[T ref.Float](args any) {
 		ref.Random(a)
 	case *ref.UpdateArgs[T]:
 		ref.Update(a)
+	case *ref.FakeQuantArgs[T]:
+		ref.FakeQuant(a)
+	case *ref.FakeQuantGradArgs[T]:
+		ref.FakeQuantGrad(a)
+	case *ref.FakeQuantWeightArgs[T]:
+		ref.FakeQuantWeight(a)
+	case *ref.MinMaxArgs[T]:
+		ref.MinMax(a)
 	default:
 		panic(fmt.Sprintf("exec: no reference kernel for %T", args))
 	}

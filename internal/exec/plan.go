@@ -175,7 +175,7 @@ func aliases(g *graph.Graph, last []int, heads map[graph.ID]graph.ID) []graph.ID
 		same := g.Nodes[src].Type.Shape.Len() == n.Type.Shape.Len()
 		switch n.Op.(type) {
 		case graph.Reshape, graph.Dropout:
-		case graph.Activation, graph.Softmax, graph.BatchNorm:
+		case graph.Activation, graph.Softmax, graph.BatchNorm, graph.FakeQuant:
 			if dies[root] > i || isInput(g, root) {
 				continue
 			}

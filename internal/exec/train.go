@@ -46,7 +46,7 @@ func CompileTrain(g *graph.Graph, opt Options) (*TrainProgram, error) {
 	p := &TrainProgram{g: g, plan: plan, fused: plan.fused, impl: used.limit(opt.Impl), used: used, names: make(map[graph.ID]string)}
 	for i := range g.Nodes {
 		id, n := graph.ID(i), &g.Nodes[i]
-		if !plan.live[i] || leaf(n.Op) {
+		if !plan.live[i] || leaf(n.Op) || early(g, id) {
 			continue
 		}
 		switch n.Op.(type) {
@@ -95,8 +95,8 @@ func (p *TrainProgram) lower(id graph.ID, at func(graph.ID) []float32, packs *tr
 	}
 	switch n.Op.(type) {
 	case graph.Conv2D, graph.ConvGradInput:
-		if w := &p.g.Nodes[n.In[1]]; !leaf(w.Op) {
-			return nil, fmt.Errorf("node %q (%s): the weight is computed by node %q, only variables and constants can be packed", n.Name, n.Op.Kind(), w.Name)
+		if w := &p.g.Nodes[n.In[1]]; !packable(p.g, n.In[1]) {
+			return nil, fmt.Errorf("node %q (%s): the weight is computed by node %q, only variables, constants and what FakeQuantWeight makes of them can be packed", n.Name, n.Op.Kind(), w.Name)
 		}
 	}
 	switch a := args.(type) {
@@ -235,6 +235,12 @@ func newTrainTask(args any, impl string) namedTask {
 		return newReduceTask(a, kernel.Select(kernel.RandomKernels(), a, impl))
 	case *kernel.Update:
 		return newReduceTask(a, kernel.Select(kernel.UpdateKernels(), a, impl))
+	case *kernel.FakeQuantGrad:
+		return newReduceTask(a, kernel.Select(kernel.FakeQuantGradKernels(), a, impl))
+	case *kernel.FakeQuantWeight:
+		return newReduceTask(a, kernel.Select(kernel.FakeQuantWeightKernels(), a, impl))
+	case *kernel.MinMax:
+		return newReduceTask(a, kernel.Select(kernel.MinMaxKernels(), a, impl))
 	}
 	return newTask(args, impl)
 }

@@ -106,7 +106,7 @@ func findFusions(g *graph.Graph, live []bool, least int) *fusions {
 
 func forwardFusion(g *graph.Graph, f *fusion, id graph.ID, op graph.Conv2D, uses [][]graph.ID, private func(graph.ID, int) bool) {
 	n := &g.Nodes[id]
-	if op.Act.Kind != graph.Linear || op.Residual || op.Scale || !leaf(g.Nodes[n.In[1]].Op) || !banded(g, op.Window, op.GroupCount(), n.In[1], true) {
+	if op.Act.Kind != graph.Linear || op.Residual || op.Scale || !packable(g, n.In[1]) || !banded(g, op.Window, op.GroupCount(), n.In[1], true) {
 		return
 	}
 	for _, u := range uses[id] {
@@ -138,7 +138,7 @@ func backwardFusion(g *graph.Graph, f *fusion, id graph.ID, op graph.ConvGradWei
 	}
 	readers := 1
 	if dx != graph.None {
-		if readers = 2; !leaf(g.Nodes[g.Nodes[dx].In[1]].Op) {
+		if readers = 2; !packable(g, g.Nodes[dx].In[1]) {
 			return
 		}
 	}

@@ -44,7 +44,7 @@ func newTrainPlan(g *graph.Graph, most int, apart bool, fuse int, narrow bool) (
 	at := make(map[graph.ID]int)
 	for i := range g.Nodes {
 		id, n := graph.ID(i), &g.Nodes[i]
-		if !p.live[i] || p.fused.inside[id] || leaf(n.Op) || leaf(g.Nodes[p.owner[i]].Op) {
+		if !p.live[i] || p.fused.inside[id] || leaf(n.Op) || leaf(g.Nodes[p.owner[i]].Op) || early(g, id) {
 			continue
 		}
 		if _, ok := n.Op.(graph.Assign); ok {
@@ -223,11 +223,11 @@ func (p *trainPlan) inPlace(g *graph.Graph, id graph.ID, dies []int) graph.ID {
 	}
 	var at []int
 	switch n.Op.(type) {
-	case graph.Activation, graph.Softmax, graph.Expand, graph.SoftmaxCrossEntropyGrad:
+	case graph.Activation, graph.Softmax, graph.Expand, graph.SoftmaxCrossEntropyGrad, graph.FakeQuant:
 		at = []int{0}
 	case graph.BatchNormTrain:
 		at = []int{0}
-	case graph.ActivationGrad, graph.SoftmaxGrad, graph.BatchNormGradInput:
+	case graph.ActivationGrad, graph.SoftmaxGrad, graph.BatchNormGradInput, graph.FakeQuantGrad:
 		at = []int{1}
 	case graph.Binary:
 		at = []int{0, 1}
@@ -235,7 +235,7 @@ func (p *trainPlan) inPlace(g *graph.Graph, id graph.ID, dies []int) graph.ID {
 	for _, k := range at {
 		in := n.In[k]
 		root := p.owner[in]
-		if leaf(g.Nodes[root].Op) || isInput(g, root) || dies[root] > int(id) || g.Nodes[in].Type.Shape.Len() != n.Type.Shape.Len() {
+		if leaf(g.Nodes[root].Op) || isInput(g, root) || early(g, root) || dies[root] > int(id) || g.Nodes[in].Type.Shape.Len() != n.Type.Shape.Len() {
 			continue
 		}
 		free := true

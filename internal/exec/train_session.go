@@ -62,6 +62,7 @@ type TrainSession struct {
 	scratch []float32
 	work    []Task // packing, the steps and their merges, writing
 	step    []int  // of each task, for Times
+	early   map[graph.ID][]float32
 	// Times, if not nil, receives the duration of every step of each run,
 	// added up; it has one element for each of the program's Steps.
 	Times    []time.Duration
@@ -82,6 +83,9 @@ func (p *TrainProgram) NewSession(pool *Pool, state *State) (*TrainSession, erro
 	}
 	s := &TrainSession{p: p, pool: pool, state: state, arena: aligned(p.plan.len), scratch: make([]float32, p.scratch)}
 	partial, packs := aligned(p.partial), &trainPacks{}
+	if err := s.addEarly(); err != nil {
+		return nil, err
+	}
 	s.add(packs, 0)
 	for i, id := range p.steps {
 		if f := p.fused.of[id]; f != nil {
@@ -126,6 +130,9 @@ func (s *TrainSession) value(id graph.ID) []float32 {
 		return nil // it never is in memory as a whole
 	}
 	owner := s.p.plan.owner[id]
+	if v, ok := s.early[owner]; ok {
+		return v
+	}
 	n := s.p.g.Node(owner)
 	switch n.Op.(type) {
 	case graph.Variable:

@@ -79,6 +79,10 @@ func feed(g *graph.Graph, step int) [][]float32 {
 				v[i] = float32(step + 1)
 			case "seed":
 				v[i] = 12345
+			case "rounding":
+				v[i] = 1
+			case "averaging":
+				v[i] = 1 / float32(step+1)
 			default:
 				v[i] = float32(r.Float64()*2 - 1)
 			}

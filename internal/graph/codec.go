@@ -85,6 +85,10 @@ func newOp(kind string) Op {
 		return &Pad2D{}
 	case "resize":
 		return &Resize2D{}
+	case "fake_quant":
+		return &FakeQuant{}
+	case "fake_quant_weight":
+		return &FakeQuantWeight{}
 	}
 	return nil
 }
@@ -220,6 +224,10 @@ func deref(op Op) Op {
 	case *Pad2D:
 		return *op
 	case *Resize2D:
+		return *op
+	case *FakeQuant:
+		return *op
+	case *FakeQuantWeight:
 		return *op
 	}
 	return op

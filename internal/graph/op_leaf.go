@@ -31,6 +31,9 @@ const (
 	Average
 	// Counter counts steps.
 	Counter
+	// Range is the least and the greatest element that a value takes, kept by
+	// averaging, for FakeQuant.
+	Range
 )
 
 // Trained reports whether gradient descent changes the variable. Statistics

@@ -26,6 +26,9 @@ const (
 	UpdateAdam
 	// UpdateAccumulate(s, g, keep): keep*s + g.
 	UpdateAccumulate
+	// UpdateBlend(s, g, rate): (1-rate)*s + rate*g, an average whose rate is
+	// given at each step: g itself at 1, s unchanged at 0.
+	UpdateBlend
 	numUpdates
 )
 
@@ -60,7 +63,7 @@ func (u Update) Operands() (arrays [3]int, numbers [2]int) {
 		}
 	case UpdateAdam:
 		arrays[0], arrays[1], numbers[0], numbers[1] = 1, 2, 3, 4
-	case UpdateAccumulate:
+	case UpdateAccumulate, UpdateBlend:
 		arrays[0], numbers[0] = 1, 2
 	}
 	return arrays, numbers

@@ -193,7 +193,7 @@ func shortEnough(a *QConv, o, taps int) bool {
 		most += math.MaxUint8 * max(w, -w)
 	}
 	n := -int64(a.Shift[o])
-	if n < 0 || n > 20 || n == 0 && a.Twice() {
+	if n < 0 || n > 22 || n == 0 && a.Twice() {
 		return false
 	}
 	return most < 1<<30 && most+1<<n>>1+math.MaxUint8<<n < 1<<31-2
@@ -203,7 +203,7 @@ func shortEnough(a *QConv, o, taps int) bool {
 func packShort(a *QConv, dst []byte) {
 	order := binary.NativeEndian
 	for l, m := range a.Mult {
-		n := uint(min(max(-a.Shift[l], 0), 20))
+		n := uint(min(max(-a.Shift[l], 0), 22))
 		term := uint64(a.YZero)<<(n+32) + uint64(1)<<(n+31)
 		switch {
 		case a.Twice():

@@ -28,6 +28,10 @@ type (
 	SoftmaxCrossEntropyGrad = ref.SoftmaxCrossEntropyGradArgs[float32]
 	Random                  = ref.RandomArgs[float32]
 	Update                  = ref.UpdateArgs[float32]
+	FakeQuant               = ref.FakeQuantArgs[float32]
+	FakeQuantGrad           = ref.FakeQuantGradArgs[float32]
+	FakeQuantWeight         = ref.FakeQuantWeightArgs[float32]
+	MinMax                  = ref.MinMaxArgs[float32]
 )
 
 // Reduction is the second half of a kernel whose tasks leave partial sums. The

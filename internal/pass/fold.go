@@ -157,6 +157,8 @@ func (f *folder) plan() {
 			}
 		case graph.Binary:
 			f.foldResidual(id, n, op)
+		case graph.FakeQuant:
+			f.eatRange(n.In[1])
 		case graph.QActivation:
 			if c, ok := f.src.Nodes[n.In[0]].Op.(graph.QConv2D); ok && c.Then == nil && f.only(n.In[0]) {
 				f.tables[id] = n.In[0]
@@ -247,8 +249,10 @@ func (f *folder) emit() error {
 		switch op := n.Op.(type) {
 		case graph.Input:
 			f.to[i], err = f.out.AddInput(n.Name, n.Type)
-		case graph.Variable, graph.Constant:
+		case graph.Variable, graph.Constant, graph.FakeQuantWeight:
 			// Added where used, as constants.
+		case graph.FakeQuant:
+			f.to[i], err = f.emitRounding(n)
 		case graph.Dropout:
 			f.to[i], err = f.value(n.In[0])
 		default:
@@ -309,8 +313,8 @@ func (f *folder) value(id graph.ID) (graph.ID, error) {
 	}
 	n := &f.src.Nodes[id]
 	switch n.Op.(type) {
-	case graph.Variable, graph.Constant:
-		a, err := array(n)
+	case graph.Variable, graph.Constant, graph.FakeQuantWeight:
+		a, err := f.array(n)
 		if err != nil {
 			return graph.None, err
 		}
@@ -380,7 +384,7 @@ func (f *folder) constant(name string, a *graph.Array) (graph.ID, error) {
 // weights gives the convolution's weight and bias with the batch norm folded
 // in, computed in float64 and rounded once. The bias is nil if there is none.
 func (f *folder) weights(c *fused, n *graph.Node) (weight, bias *graph.Array, err error) {
-	if weight, err = array(&f.src.Nodes[n.In[1]]); err != nil {
+	if weight, err = f.array(&f.src.Nodes[n.In[1]]); err != nil {
 		return nil, nil, err
 	}
 	if b, _, _ := n.Op.(graph.Conv2D).Operands(); b >= 0 {

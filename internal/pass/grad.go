@@ -97,11 +97,11 @@ func (d *differ) mark(loss graph.ID, wrt []graph.ID) {
 // are not among them: BatchNormTrain's own rule covers theirs.
 func differentiable(n *graph.Node) []graph.ID {
 	switch n.Op.(type) {
-	case graph.ChannelStats, graph.Random, graph.Assign, graph.Update:
+	case graph.ChannelStats, graph.Random, graph.Assign, graph.Update, graph.MinMax:
 		return nil
 	case graph.BatchNormTrain, graph.BatchNorm:
 		return n.In[:3]
-	case graph.SoftmaxCrossEntropy:
+	case graph.SoftmaxCrossEntropy, graph.FakeQuant, graph.FakeQuantWeight:
 		return n.In[:1]
 	}
 	return n.In
@@ -134,18 +134,30 @@ func (d *differ) saved(id graph.ID) graph.ID {
 	n := *d.g.Node(id)
 	in := n.In
 	switch op := n.Op.(type) {
-	case graph.BatchNormTrain, graph.Activation:
+	case graph.BatchNormTrain:
+	case graph.Activation:
+		in = []graph.ID{d.rounded(n.In[0])}
 	case graph.Binary:
 		// A gate's product is as large as the map it scales.
 		if op.Fn != graph.Mul {
 			return id
 		}
 		in = []graph.ID{d.saved(n.In[0]), d.saved(n.In[1])}
+	case graph.FakeQuant:
+		in = append([]graph.ID{d.saved(n.In[0])}, n.In[1:]...)
 	default:
 		return id
 	}
 	d.again[id] = d.op(n.Name+".again", n.Op, in...)
 	return d.again[id]
+}
+
+// rounded is saved for the results of fake quantization alone.
+func (d *differ) rounded(id graph.ID) graph.ID {
+	if _, ok := d.g.Node(id).Op.(graph.FakeQuant); ok {
+		return d.saved(id)
+	}
+	return id
 }
 
 // of makes a node of the backward pass, named after the node at hand.

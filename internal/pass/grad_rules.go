@@ -24,7 +24,7 @@ func (d *differ) node(id, dy graph.ID) {
 	case graph.BatchNorm:
 		d.norm(&n, graph.BatchNormTrain{Epsilon: op.Epsilon}, d.stored(&n), false, dy)
 	case graph.Activation:
-		d.give(n.In[0], func() graph.ID { return d.of("grad_input", graph.ActivationGrad(op), n.In[0], dy) })
+		d.give(n.In[0], func() graph.ID { return d.of("grad_input", graph.ActivationGrad(op), d.rounded(n.In[0]), dy) })
 	case graph.Binary:
 		d.binary(id, &n, op, dy)
 	case graph.Dropout:
@@ -67,6 +67,13 @@ func (d *differ) node(id, dy graph.ID) {
 		d.give(n.In[0], func() graph.ID {
 			return d.of("grad_logits", graph.SoftmaxCrossEntropyGrad{}, n.In[0], n.In[1], n.In[2], dy)
 		})
+	case graph.FakeQuant:
+		d.give(n.In[0], func() graph.ID {
+			in := append([]graph.ID{d.saved(n.In[0]), dy}, n.In[1:]...)
+			return d.of("grad_input", graph.FakeQuantGrad{}, in...)
+		})
+	case graph.FakeQuantWeight:
+		d.give(n.In[0], func() graph.ID { return dy })
 	case graph.Reduce:
 		d.reduce(&n, op, dy)
 	case graph.ChannelSum:

@@ -148,7 +148,7 @@ func (d Decayed) Excluded(g *graph.Graph) func(graph.ID) bool {
 	depthwise := make(map[graph.ID]bool)
 	for i := range g.Nodes {
 		if op, ok := g.Nodes[i].Op.(graph.Conv2D); ok && op.Depthwise(g.InTypes(graph.ID(i))) {
-			depthwise[g.Nodes[i].In[1]] = true
+			depthwise[weightOf(g, g.Nodes[i].In[1])] = true
 		}
 	}
 	return func(v graph.ID) bool {
@@ -163,6 +163,14 @@ func (d Decayed) Excluded(g *graph.Graph) func(graph.ID) bool {
 		}
 		return depthwise[v] && !d.Depthwise
 	}
+}
+
+// weightOf is the variable or constant behind a convolution's weight.
+func weightOf(g *graph.Graph, id graph.ID) graph.ID {
+	if _, ok := g.Node(id).Op.(graph.FakeQuantWeight); ok {
+		return g.Node(id).In[0]
+	}
+	return id
 }
 
 // Trained lists the variables that gradient descent changes, all of which have

@@ -46,10 +46,7 @@ type QuantizeOptions struct {
 // h-sigmoid becomes TFLite's addition and multiplication, swish a sigmoid and
 // a multiplication; operations that integers do not have stay in float.
 func Quantize(g *graph.Graph, opt QuantizeOptions) (*graph.Graph, error) {
-	q := &quantizer{
-		adder: adder{g: &graph.Graph{}}, src: g, opt: opt, uses: g.Uses(), live: reachable(g),
-		stored: make([]graph.Stored, len(g.Nodes)), ints: nones(len(g.Nodes)), reals: nones(len(g.Nodes)),
-	}
+	q := newQuantizer(g, opt)
 	if opt.Rounding > graph.SingleRounding {
 		return nil, fmt.Errorf("quantize: unknown rounding %d", opt.Rounding)
 	}
@@ -73,6 +70,13 @@ func Quantize(g *graph.Graph, opt QuantizeOptions) (*graph.Graph, error) {
 		return nil, fmt.Errorf("quantize: %w", q.err)
 	}
 	return q.g, nil
+}
+
+func newQuantizer(g *graph.Graph, opt QuantizeOptions) *quantizer {
+	return &quantizer{
+		adder: adder{g: &graph.Graph{}}, src: g, opt: opt, uses: g.Uses(), live: reachable(g),
+		stored: make([]graph.Stored, len(g.Nodes)), ints: nones(len(g.Nodes)), reals: nones(len(g.Nodes)),
+	}
 }
 
 // FloatShare is the part of a graph's multiply-adds that are done in float.

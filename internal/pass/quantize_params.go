@@ -32,28 +32,7 @@ func storedRange(r Range) graph.Stored {
 // without computing share scale and zero point with what it moves: their range
 // is the union of all.
 func (q *quantizer) parameters() {
-	group := make([]graph.ID, len(q.src.Nodes))
-	for i := range group {
-		group[i] = graph.ID(i)
-	}
-	var root func(id graph.ID) graph.ID
-	root = func(id graph.ID) graph.ID {
-		if group[id] != id {
-			group[id] = root(group[id])
-		}
-		return group[id]
-	}
-	for i := range q.src.Nodes {
-		id, n := graph.ID(i), &q.src.Nodes[i]
-		if !q.live[i] || !q.integer[i] || !moves(n.Op) {
-			continue
-		}
-		for _, in := range n.In {
-			if _, fixed := q.fixedStore(in); !fixed && !q.constant(in) {
-				group[root(in)] = root(id)
-			}
-		}
-	}
+	root := q.groups()
 	ranges := make(map[graph.ID]Range)
 	known := make(map[graph.ID]bool)
 	for i := range q.src.Nodes {
@@ -91,6 +70,34 @@ func (q *quantizer) parameters() {
 		}
 		q.stored[i] = storedRange(ranges[root(id)])
 	}
+}
+
+// groups gives a function that tells by one of them which values are stored the
+// same way, because an operation moves one to the other.
+func (q *quantizer) groups() func(id graph.ID) graph.ID {
+	group := make([]graph.ID, len(q.src.Nodes))
+	for i := range group {
+		group[i] = graph.ID(i)
+	}
+	var root func(id graph.ID) graph.ID
+	root = func(id graph.ID) graph.ID {
+		if group[id] != id {
+			group[id] = root(group[id])
+		}
+		return group[id]
+	}
+	for i := range q.src.Nodes {
+		id, n := graph.ID(i), &q.src.Nodes[i]
+		if !q.live[i] || !q.integer[i] || !moves(n.Op) {
+			continue
+		}
+		for _, in := range n.In {
+			if _, fixed := q.fixedStore(in); !fixed && !q.constant(in) {
+				group[root(in)] = root(id)
+			}
+		}
+	}
+	return root
 }
 
 // needsStore reports a value that is integers somewhere.

@@ -32,6 +32,10 @@ type Trainable struct {
 	// Seed [2] and Step [1] are the inputs that random masks follow from,
 	// None where there are none.
 	Seed, Step graph.ID
+	// Rounding and Averaging are inputs [1] for fake quantization, None without
+	// any: whether values are rounded, 0 or 1, and the rate at which ranges
+	// follow those of the batch: 1 for the first batch, 0 for frozen ranges.
+	Rounding, Averaging graph.ID
 }
 
 // Training turns an inference or training graph, folded or not, into one whose
@@ -43,7 +47,7 @@ type Trainable struct {
 func Training(g *graph.Graph, opt TrainingOptions) (*Trainable, error) {
 	t := &training{
 		adder: adder{g: &graph.Graph{}}, src: g, opt: opt, uses: g.Uses(), live: reachable(g),
-		out: &Trainable{To: make([]graph.ID, len(g.Nodes)), Seed: graph.None, Step: graph.None},
+		out: &Trainable{To: make([]graph.ID, len(g.Nodes)), Seed: graph.None, Step: graph.None, Rounding: graph.None, Averaging: graph.None},
 	}
 	if !(opt.DropPath >= 0 && opt.DropPath < 1) {
 		return nil, fmt.Errorf("rate %v of dropped branches is not in [0,1)", opt.DropPath)
@@ -161,6 +165,10 @@ func (t *training) node(id graph.ID) graph.ID {
 		return t.conv(id, n, op, in)
 	case graph.BatchNorm:
 		return t.norm(id, n, op, in)
+	case graph.FakeQuant:
+		return t.fakeQuant(n, in[0])
+	case graph.FakeQuantWeight:
+		return t.op(n.Name, op, in[0], t.rounding())
 	case graph.Dropout:
 		if t.opt.NoDropout || op.Rate == 0 {
 			return in[0]

@@ -15,6 +15,7 @@ const (
 	UpdateRMSMomentum
 	UpdateAdam
 	UpdateAccumulate
+	UpdateBlend
 	NumUpdates
 )
 
@@ -66,6 +67,8 @@ func Update[T Float](a *UpdateArgs[T]) {
 			s -= rate * u * (decay*s + (a.P[i]/m)/(T(math.Sqrt(float64(a.Q[i]/v)))+epsilon))
 		case UpdateAccumulate:
 			s = u*s + a.P[i]
+		case UpdateBlend:
+			s = (1-u)*s + u*a.P[i]
 		}
 		a.Y[i] = s
 	}
