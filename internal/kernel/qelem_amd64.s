@@ -10,6 +10,8 @@ DATA roundHigh<>+8(SB)/8, $0x40000000
 DATA roundHigh<>+16(SB)/8, $0x40000000
 DATA roundHigh<>+24(SB)/8, $0x40000000
 GLOBL roundHigh<>(SB), RODATA|NOPTR, $32
+DATA floatMost<>+0(SB)/4, $0x47800000
+GLOBL floatMost<>(SB), RODATA|NOPTR, $4
 DATA narrowOrder<>+0(SB)/4, $0
 DATA narrowOrder<>+4(SB)/4, $4
 DATA narrowOrder<>+8(SB)/4, $8

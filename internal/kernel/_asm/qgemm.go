@@ -23,7 +23,7 @@ var qgemmBlock = block{"qgemmArgs", "qgemmArgs are the arguments of a product ro
 	{"vecs", "int", "vectors of outputs: 1, 2, or 8 for four panels of one row"},
 	{"panel", "int", "between panels, with four of them"},
 	{"mask", "int", "outputs of the panel that are stored, as a mask"},
-	{"single", "int", "1: round once"},
+	{"single", "int", "1: round once; 2: in float32"},
 	{"left", "int", "1: some channel shifts left"},
 	{"lo", "uint32", "least result"},
 	{"hi", "uint32", "greatest result"},
@@ -204,7 +204,6 @@ const quadAhead = 1024
 // finish requantizes the sums, narrows, clamps, looks up and stores.
 func (t qtile) finish(a *asm) {
 	b := &qgemmBlock
-	single, store := a.fresh("single"), a.fresh("store")
 	temps := []int{t.temp(0), t.temp(1), t.temp(2), t.temp(3)}
 	column := func(j int) (accs []int) {
 		for r := range t.rows {
@@ -212,24 +211,7 @@ func (t qtile) finish(a *asm) {
 		}
 		return accs
 	}
-	a.p("CMPQ %s, $0", b.at("single"))
-	a.p("JNE %s", single)
-	right := a.fresh("right")
-	a.p("CMPQ %s, $0", b.at("left"))
-	a.p("JEQ %s", right)
-	for j := range t.vecs {
-		requantLeft(a, t.s, "R15", quantBlock*j, column(j))
-	}
-	a.label(right)
-	for j := range t.vecs {
-		requant(a, t.s, false, "R15", quantBlock*j, column(j), temps)
-	}
-	a.p("JMP %s", store)
-	a.label(single)
-	for j := range t.vecs {
-		requant(a, t.s, true, "R15", quantBlock*j, column(j), temps)
-	}
-	a.label(store)
+	requantVecs(a, t.s, b, quantBlock, t.vecs, column, temps)
 	a.p("VPBROADCASTB %s, Z%d", b.at("lo"), temps[0])
 	a.p("VPBROADCASTB %s, Z%d", b.at("hi"), temps[1])
 	a.p("VMOVDQU32 narrowOrder<>(SB), Z%d", temps[2])
