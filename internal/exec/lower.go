@@ -53,6 +53,13 @@ func lower[T ref.Float](g *graph.Graph, id graph.ID, at func(graph.ID) []T) (any
 	case graph.Pad2D:
 		s := in[0].Shape
 		return &ref.PadArgs[T]{N: s[0], H: s[1], W: s[2], C: s[3], Top: op.Top, Bottom: op.Bottom, Left: op.Left, Right: op.Right, Value: op.Value, X: x(0), Y: at(id)}, nil
+	case graph.DetectionPostProcess:
+		b, s := in[0].Shape, in[1].Shape
+		a := &ref.DetectArgs[T]{N: b[0], Anchors: b[1], Labels: s[2], Classes: op.Classes, Rows: op.Rows(), Most: op.Max, PerAnchor: op.PerAnchor,
+			Regular: op.Regular, PerClass: op.PerClass, Overlap: T(op.Overlap), Least: T(op.Score),
+			ScaleY: T(op.ScaleY), ScaleX: T(op.ScaleX), ScaleH: T(op.ScaleH), ScaleW: T(op.ScaleW), Boxes: x(0), Scores: x(1), Prior: x(2), Y: at(id)}
+		a.Work = ref.NewDetectWork(a)
+		return a, nil
 	case graph.Concat:
 		return lowerConcat(g, id, op, at), nil
 	case graph.Transpose:

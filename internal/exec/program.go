@@ -416,6 +416,8 @@ func newTask(args any, impl string) namedTask {
 		return newOpTask(a, kernel.SelectConcat(a, impl))
 	case *kernel.Transpose:
 		return newOpTask(a, kernel.SelectTranspose(a, impl))
+	case *kernel.Detect:
+		return newOpTask(a, kernel.Select(kernel.DetectKernels(), a, impl))
 	case *kernel.FakeQuant:
 		return newOpTask(a, kernel.Select(kernel.FakeQuantKernels(), a, impl))
 	}

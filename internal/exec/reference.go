@@ -148,6 +148,8 @@ func runRef[T ref.Float](args any) {
 		ref.Resize(a)
 	case *ref.PadArgs[T]:
 		ref.Pad(a)
+	case *ref.DetectArgs[T]:
+		ref.Detect(a)
 	case *ref.ConcatArgs[T]:
 		ref.Concat(a)
 	case *ref.TransposeArgs[T]:

@@ -15,6 +15,8 @@ type tfliteSource struct {
 	input  int
 	// memo holds what operators on constants compute, the same in every walk.
 	memo map[int]*tensor.Tensor
+	// detected are the results of a detector's last operator.
+	detected map[int]bool
 }
 
 // FromTFLite imports a parsed TFLite file of operators on float32s or on bytes.
@@ -23,12 +25,15 @@ func FromTFLite(f *tflite.Model) (*Imported, error) {
 		return nil, fmt.Errorf("%w: the file holds no graph", ErrUnsupported)
 	}
 	g := &f.Subgraphs[0]
-	s := &tfliteSource{g: g, consts: map[int]*tensor.Tensor{}, memo: map[int]*tensor.Tensor{}}
+	s := &tfliteSource{g: g, consts: map[int]*tensor.Tensor{}, memo: map[int]*tensor.Tensor{}, detected: map[int]bool{}}
 	im := &Imported{Format: TFLite, Producer: f.Description, Metadata: f.Metadata, static: map[*tensor.Tensor]bool{}, src: s}
 	made := make([]bool, len(g.Tensors))
 	for _, o := range g.Operators {
 		for _, t := range o.Outputs {
 			made[t] = true
+			if isDetection(&o) {
+				s.detected[t] = true
+			}
 		}
 	}
 	for _, t := range g.Inputs {
@@ -101,12 +106,15 @@ func (s *tfliteSource) walk(b *build) error {
 		}
 	}
 	taken := map[string]bool{}
-	for k, t := range s.g.Outputs {
+	for k, t := range s.outputs() {
 		v, err := s.val(vals, t)
 		if err != nil {
 			return err
 		}
 		name := s.g.Tensors[t].Name
+		if s.detected[t] {
+			name = detectionOutput
+		}
 		if name == "" || taken[name] {
 			name = fmt.Sprintf("output%d", k)
 		}
@@ -119,6 +127,18 @@ func (s *tfliteSource) walk(b *build) error {
 		}
 	}
 	return nil
+}
+
+// outputs are the file's, those of a detector's last operator as one.
+func (s *tfliteSource) outputs() (out []int) {
+	boxes := false
+	for _, t := range s.g.Outputs {
+		if !s.detected[t] || !boxes {
+			out = append(out, t)
+		}
+		boxes = boxes || s.detected[t]
+	}
+	return out
 }
 
 // label names an operator for messages: TFLite gives operators no names, so it
@@ -158,6 +178,9 @@ type tfliteCall struct {
 }
 
 func (s *tfliteSource) operator(b *build, vals map[int]val, o *tflite.Operator, i int) error {
+	if isDetection(o) {
+		return s.detection(b, vals, o)
+	}
 	if len(o.Outputs) != 1 {
 		return fmt.Errorf("%w: with %d outputs", ErrUnsupported, len(o.Outputs))
 	}

@@ -195,6 +195,3 @@ func runIntBinary(a *QBinary, task int) {
 		}
 	}
 }
-
-// vecQPoolKernels are none: windows are few where NEON runs.
-func vecQPoolKernels() []Kernel[QPool] { return nil }
