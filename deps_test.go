@@ -40,6 +40,7 @@ var rooms = map[string]string{
 	"internal/suggest":            "",
 	"arch":                        "tensor internal/graph internal/suggest",
 	"internal/importer":           "tensor internal/graph internal/format/*",
+	"export":                      "tensor internal/graph internal/pass internal/format/tflite",
 	"internal/engine":             "tensor arch weights transform internal/*",
 	"internal/jpeg":               "internal/cpu",
 	"internal/imageio":            "internal/jpeg",

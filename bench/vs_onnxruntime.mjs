@@ -1,10 +1,10 @@
-// The program beside ONNX Runtime, and beside PyTorch and OpenCV where they are
-// installed, in alternation, in one run.
+// The program beside ONNX Runtime, and beside PyTorch, OpenCV and TensorFlow
+// Lite where they are installed, in alternation, in one run.
 //
 //   npm install --ignore-scripts onnxruntime-node
 //   node bench/vs_onnxruntime.mjs [--threads 1,2] [--batch 1] [--precision fp32]
 //       [--pairs 7] [--runs 100] [--json FILE] [--peers DIR] [--python PROGRAM]
-//       [--engines onnxruntime,pytorch,opencv] MOBILENET MODEL.onnx...
+//       [--engines onnxruntime,pytorch,opencv,tflite] MOBILENET MODEL...
 //
 // MOBILENET is the built command. For each model the engines take turns; a line
 // gives the minimum and median of each, and the ratio pair by pair, ours to
@@ -15,17 +15,17 @@ import path from 'node:path';
 import { Peer, fail, loadORT, machine, median, numbers, options, round, save, sleep } from './lib.mjs';
 
 const usage = 'usage: vs_onnxruntime.mjs [--threads N,...] [--batch N,...] [--precision P,...] [--pairs N] [--runs N] [--json FILE] [--peers DIR] [--python PROGRAM] [--engines LIST] MOBILENET MODEL.onnx...';
-const opt = { threads: '1', batch: '1', precision: 'fp32', pairs: 7, runs: 100, json: '', peers: '.', python: 'python3', engines: 'onnxruntime,pytorch,opencv' };
+const opt = { threads: '1', batch: '1', precision: 'fp32', pairs: 7, runs: 100, json: '', peers: '.', python: 'python3', engines: 'onnxruntime,pytorch,opencv,tflite' };
 const [binary, ...models] = options(opt, usage);
 if (!models.length) fail(usage);
 const wanted = opt.engines.split(',').filter(Boolean);
-for (const name of wanted) if (!['onnxruntime', 'pytorch', 'opencv'].includes(name)) fail(`--engines ${name}: use onnxruntime, pytorch and opencv`);
+for (const name of wanted) if (!['onnxruntime', 'pytorch', 'opencv', 'tflite'].includes(name)) fail(`--engines ${name}: use onnxruntime, pytorch, opencv and tflite`);
 const network = (file) => path.basename(file).replace(/[-_.].*$/, '').toLowerCase();
 
 function ours(model, precision, threads, batch) {
   const args = ['bench', '--weights', model, '--json', '--threads', String(threads), '--batch', String(batch), '--runs', String(opt.runs), '--time', '1ms', '--precision', precision];
   const t = JSON.parse(execFileSync(binary, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }));
-  return { min: t.min_ms, median: t.median_ms };
+  return { min: t.min_ms, median: t.median_ms, used: t.used };
 }
 
 const skipped = new Map();
@@ -38,7 +38,8 @@ const versions = {};
 // theirs starts the peers of a model: a list of { name, turn, stop }.
 async function theirs(model, threads, batch) {
   const engines = [];
-  if (wanted.includes('onnxruntime')) {
+  const lite = model.endsWith('.tflite'), int8 = model.endsWith('int8.onnx');
+  if (wanted.includes('onnxruntime') && !lite) {
     const { ort, version, missing } = loadORT(opt.peers);
     try {
       if (missing) throw new Error(missing);
@@ -64,8 +65,10 @@ async function theirs(model, threads, batch) {
       skip('onnxruntime', String(err.message).split('\n')[0]);
     }
   }
-  for (const [name, script, what] of [['pytorch', 'pytorch.py', network(model)], ['opencv', 'opencv.py', model]]) {
-    if (!wanted.includes(name)) continue;
+  for (const [name, script, what] of [['pytorch', 'pytorch.py', network(model)], ['opencv', 'opencv.py', model], ['tflite', 'tflite.py', model]]) {
+    // PyTorch runs its own float network in the place of a file's, and only
+    // TensorFlow Lite reads its own format.
+    if (!wanted.includes(name) || (name === 'tflite') !== lite || int8) continue;
     const peer = await Peer.start(opt.python, script, [what, String(threads), String(batch)]);
     if (peer.missing) { skip(name, peer.missing); continue; }
     versions[name] = peer.version;
@@ -94,17 +97,17 @@ for (const model of models) {
       const common = { network: network(model), model: path.basename(model), threads, batch };
       for (const [engine, list] of times) {
         results.push({
-          ...common, engine: engine.name, precision: engine.precision ?? 'fp32', mode: engine.mode,
+          ...common, engine: engine.name, precision: engine.name === 'mobilenet' && list[0].used?.startsWith('int8') ? 'int8' : engine.precision ?? 'fp32', mode: engine.mode,
           min_ms: round(Math.min(...list.map((t) => t.min))), median_ms: round(median(list.map((t) => t.median))),
         });
       }
       const say = (name, list) => `${name} min ${Math.min(...list.map((t) => t.min)).toFixed(2)} median ${median(list.map((t) => t.median)).toFixed(2)} ms`;
       for (const o of own) {
-        const parts = [`ours ${say(o.precision, times.get(o))}`];
+        const parts = [`ours ${say(times.get(o)[0].used ?? o.precision, times.get(o))}`];
         for (const p of peers) {
           const ratio = (f) => median(times.get(o).map((t, i) => t[f] / times.get(p)[i][f]));
           const r = { min: ratio('min'), median: ratio('median') };
-          const entry = results.find((e) => e.engine === 'mobilenet' && e.precision === o.precision && e.model === common.model && e.threads === threads && e.batch === batch);
+          const entry = results.find((e) => e.engine === 'mobilenet' && (e.precision === o.precision || e.precision === 'int8') && e.model === common.model && e.threads === threads && e.batch === batch);
           (entry.ratios ??= {})[p.name] = { min: round(r.min), median: round(r.median) };
           parts.push(`${say(p.name, times.get(p))}, ratio of minimums ${r.min.toFixed(2)}, of medians ${r.median.toFixed(2)}`);
         }

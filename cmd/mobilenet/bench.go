@@ -95,19 +95,19 @@ they were pulled; --weights measures a file. Nothing is ever downloaded.`,
 }
 
 func (a *app) measureAll(c *cobra.Command, open []func() (*engine.Model, error), opt engine.MeasureOptions, kernels, precision string) error {
-	used, asAsked := engine.ResolvePrecision(precision, kernels)
-	a.warnPrecision(precision, used, asAsked)
 	for i, make := range open {
 		m, err := make()
 		if err != nil {
 			return err
 		}
+		used := m.Precision()
+		a.warnPrecision(precision, used.String(), !used.FellBack())
 		t, err := m.Measure(c.Context(), opt)
 		m.Close()
 		if err != nil {
 			return err
 		}
-		peak, err := engine.Peak(c.Context(), t.Threads, kernels, precision)
+		peak, err := engine.Peak(c.Context(), t.Threads, kernels, string(used.Precision))
 		if err != nil {
 			return err
 		}

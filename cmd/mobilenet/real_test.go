@@ -93,9 +93,8 @@ func TestInspectRealFiles(t *testing.T) {
 		if filepath.Ext(f) != ".tar" && (len(got.Operators) == 0 || len(got.Inputs) == 0) {
 			t.Errorf("%s: no operators or inputs", f)
 		}
-		quantized := strings.Contains(f, "int8") || strings.Contains(f, "_qdq_") || strings.Contains(f, "quant")
-		if quantized && !strings.Contains(got.Problem, "quantized model") {
-			t.Errorf("%s: problem %q", f, got.Problem)
+		if classifier := filepath.Base(filepath.Dir(f)) == "cls"; classifier != got.Runs && filepath.Ext(f) != ".tar" {
+			t.Errorf("%s: runs %v, problem %q", f, got.Runs, got.Problem)
 		}
 	}
 	if n < 10 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/internal/exec"
@@ -90,6 +91,8 @@ type Model struct {
 	Report *weights.Report // how a checkpoint was bound; nil for imported graphs
 	net    *arch.Net
 	run    runner
+	// integers reports integer convolutions, found out once.
+	integers func() bool
 }
 
 // newModel wraps a way of building graphs.
@@ -104,6 +107,10 @@ func newModel(info Info, opt *Options, build func(batch, h, w int) (*graph.Graph
 	m.run.precision = exec.Precision(opt.Precision)
 	m.run.pool = exec.NewPool(opt.Threads)
 	m.run.packs.Threads = m.run.pool.Threads()
+	m.integers = sync.OnceValue(func() bool {
+		g, err := m.run.folded(Shape{Batch: 1, H: m.Info.H, W: m.Info.W})
+		return err == nil && exec.HasIntegers(g)
+	})
 	return m
 }
 
@@ -195,8 +202,14 @@ func ResolvePrecision(precision, kernels string) (used string, asAsked bool) {
 	return u.String(), !u.FellBack()
 }
 
-// Precision is the arithmetic the model computes in.
-func (m *Model) Precision() exec.Used { return m.run.precision.Resolve(m.run.impl) }
+// Precision is the arithmetic the model computes in: an integer network's own,
+// else the one asked for as far as this machine has it.
+func (m *Model) Precision() exec.Used {
+	if m.integers() {
+		return exec.Integers(m.run.impl, m.run.precision)
+	}
+	return m.run.precision.Resolve(m.run.impl)
+}
 
 // Kernels is the rung that the model's kernels are limited to, empty for none.
 func (m *Model) Kernels() string { return m.run.impl }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/mobilenet-go/mobilenet/internal/exec"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/tensor"
 )
 
 // Peak measures, in 10^9 multiply-adds a second, what the kernels reach on as
@@ -23,6 +25,17 @@ func Peak(ctx context.Context, threads int, kernels, precision string) (float64,
 		x = b.Conv(fmt.Sprintf("product%d", i), x, graph.ConvSpec{Window: graph.Square(1, 1, 1, graph.Padding{}), Out: channels})
 	}
 	b.Output("output", x)
+	if precision == string(exec.INT8) {
+		g, err := b.Graph()
+		if err != nil {
+			return 0, err
+		}
+		ints, err := integers(g)
+		if err != nil {
+			return 0, err
+		}
+		return rateOf(ctx, ints, threads, kernels, "", float64(ints.Cost().MAdds))
+	}
 	return rate(ctx, &b, threads, kernels, precision, func(g *graph.Graph) float64 { return float64(g.Cost().MAdds) })
 }
 
@@ -60,6 +73,45 @@ func rate(ctx context.Context, b *graph.Builder, threads int, kernels, precision
 			n.Value.Data[i] = 1 / float32(n.Type.Shape[1])
 		}
 	}
+	return rateOf(ctx, g, threads, kernels, precision, work(g))
+}
+
+// integers is a chain of convolutions with those of bytes in their place.
+func integers(g *graph.Graph) (*graph.Graph, error) {
+	out := &graph.Graph{}
+	s := graph.Whole(tensor.U8, 1, 0)
+	in := g.Node(g.Inputs[0])
+	x, err := out.AddInput(in.Name, in.Type)
+	if err != nil {
+		return nil, err
+	}
+	if x, err = out.Add("bytes", graph.FromPixels{Stored: s}, x); err != nil {
+		return nil, err
+	}
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		op, ok := n.Op.(graph.Conv2D)
+		if !ok {
+			continue
+		}
+		shape := g.Node(n.In[1]).Type.Shape
+		w, err := out.AddIntegers(n.Name+".weight", graph.Type{DType: tensor.I8, Shape: shape, Quant: graph.PerTensor(1/float32(shape[1]), 0)},
+			&graph.Array{Shape: shape, Bytes: bytes.Repeat([]byte{1}, shape.Len())})
+		if err != nil {
+			return nil, err
+		}
+		if x, err = out.Add(n.Name, graph.QConv2D{Window: op.Window, Stored: s, Rounding: graph.UpwardRounding}, x, w); err != nil {
+			return nil, err
+		}
+	}
+	if x, err = out.Add("real", graph.Dequantize{}, x); err != nil {
+		return nil, err
+	}
+	return out, out.SetOutput("output", x)
+}
+
+// rateOf runs a graph and gives work by the time of its fastest run.
+func rateOf(ctx context.Context, g *graph.Graph, threads int, kernels, precision string, work float64) (float64, error) {
 	p, err := exec.Compile(g, exec.Options{Impl: kernels, Precision: exec.Precision(precision)})
 	if err != nil {
 		return 0, err
@@ -81,5 +133,5 @@ func rate(ctx context.Context, b *graph.Builder, threads int, kernels, precision
 		}
 		best = min(best, time.Since(begin).Seconds())
 	}
-	return work(g) / best / 1e9, nil
+	return work / best / 1e9, nil
 }

@@ -17,7 +17,7 @@ import (
 type qpackKey struct {
 	weight, bias  *graph.Array
 	kernel        string
-	xzero         uint8
+	xzero, yzero  uint8
 	rounding      graph.Rounding
 	narrow        bool
 	xscale, scale float32
@@ -38,7 +38,7 @@ func (p *Packs) qconv(g *graph.Graph, id graph.ID, s *kernel.QConvShape, k *kern
 	if !leaf(w.Op) || w.Value == nil {
 		return nil, fmt.Errorf("node %q (%s): the weight is computed by node %q, only constants can be packed", n.Name, op.Kind(), w.Name)
 	}
-	key := qpackKey{weight: w.Value, kernel: k.Name, xzero: s.XZero, rounding: op.Rounding, narrow: op.Narrow, xscale: g.Nodes[n.In[0]].Type.Quant.Scales[0], scale: op.Scale}
+	key := qpackKey{weight: w.Value, kernel: k.Name, xzero: s.XZero, yzero: s.YZero, rounding: op.Rounding, narrow: op.Narrow, xscale: g.Nodes[n.In[0]].Type.Quant.Scales[0], scale: op.Scale}
 	if op.Bias {
 		b := &g.Nodes[n.In[2]]
 		if !leaf(b.Op) || b.Value == nil {
@@ -62,7 +62,11 @@ func (p *Packs) qconv(g *graph.Graph, id graph.ID, s *kernel.QConvShape, k *kern
 	}
 	for o := range s.O {
 		i := min(o, len(w.Type.Quant.Scales)-1)
-		q.args.Mult[o], q.args.Shift[o] = ref.ConvMultiplier(key.xscale, w.Type.Quant.Scales[i], op.Scale, op.Narrow)
+		if ws := w.Type.Quant.Scales[i]; s.Float {
+			q.args.Mult[o] = ref.FloatMultiplier(key.xscale * ws / op.Scale)
+		} else {
+			q.args.Mult[o], q.args.Shift[o] = ref.ConvMultiplier(key.xscale, ws, op.Scale, op.Narrow)
+		}
 		if s.HasWZero {
 			q.args.WZero[o] = weightZero(w.Type.DType, w.Type.Quant.Zeros[i])
 		}

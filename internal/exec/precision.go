@@ -35,7 +35,7 @@ func (p Precision) CheckPrecision() error {
 // Used is what a precision comes to on this machine.
 type Used struct {
 	Asked, Precision Precision
-	// By is the rung that multiplies bfloat16, empty for fp32.
+	// By is the rung that multiplies bfloat16 or bytes, empty for fp32.
 	By string
 	// Why tells why it is not what was asked.
 	Why string
@@ -44,6 +44,15 @@ type Used struct {
 // String is for people: "bf16 by amx", "fp32: no AMX or AVX512-BF16 here".
 func (u Used) String() string {
 	switch {
+	case u.Precision == INT8:
+		name := "int8 by " + u.By
+		if u.By == "avx512" {
+			name += "-vnni"
+		}
+		if u.Why != "" {
+			name += ": " + u.Why
+		}
+		return name
 	case u.By == "avx512":
 		return string(u.Precision) + " by avx512-bf16"
 	case u.By != "":

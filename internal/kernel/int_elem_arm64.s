@@ -1107,6 +1107,7 @@ TEXT ·intQuantizeNEON(SB), NOSPLIT, $0-8
 	MOVD 96(R0), R5
 	FMOVS 148(R0), F24
 	VDUP V24.S[0], V24.S4
+	WORD $0x0e617b1a // fcvtl v26.2d, v24.2s
 	FMOVS 112(R0), F27
 	VDUP V27.S[0], V27.S4
 	MOVWU 116(R0), R26
@@ -1121,21 +1122,45 @@ sixteen41:
 	BLT eight42
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
-	WORD $0x6e38fc00 // fdiv v0.4s, v0.4s, v24.4s
 	WORD $0x4e39c400 // fmaxnm v0.4s, v0.4s, v25.4s
-	WORD $0x4e21c800 // fcvtas v0.4s, v0.4s
+	WORD $0x0e617808 // fcvtl v8.2d, v0.2s
+	WORD $0x4e617809 // fcvtl2 v9.2d, v0.4s
+	WORD $0x6e7afd08 // fdiv v8.2d, v8.2d, v26.2d
+	WORD $0x4e61c908 // fcvtas v8.2d, v8.2d
+	WORD $0x6e7afd29 // fdiv v9.2d, v9.2d, v26.2d
+	WORD $0x4e61c929 // fcvtas v9.2d, v9.2d
+	WORD $0x0ea14900 // sqxtn v0.2s, v8.2d
+	WORD $0x4ea14920 // sqxtn2 v0.4s, v9.2d
 	WORD $0x4ebb0c00 // sqadd v0.4s, v0.4s, v27.4s
-	WORD $0x6e38fc21 // fdiv v1.4s, v1.4s, v24.4s
 	WORD $0x4e39c421 // fmaxnm v1.4s, v1.4s, v25.4s
-	WORD $0x4e21c821 // fcvtas v1.4s, v1.4s
+	WORD $0x0e617828 // fcvtl v8.2d, v1.2s
+	WORD $0x4e617829 // fcvtl2 v9.2d, v1.4s
+	WORD $0x6e7afd08 // fdiv v8.2d, v8.2d, v26.2d
+	WORD $0x4e61c908 // fcvtas v8.2d, v8.2d
+	WORD $0x6e7afd29 // fdiv v9.2d, v9.2d, v26.2d
+	WORD $0x4e61c929 // fcvtas v9.2d, v9.2d
+	WORD $0x0ea14901 // sqxtn v1.2s, v8.2d
+	WORD $0x4ea14921 // sqxtn2 v1.4s, v9.2d
 	WORD $0x4ebb0c21 // sqadd v1.4s, v1.4s, v27.4s
-	WORD $0x6e38fc42 // fdiv v2.4s, v2.4s, v24.4s
 	WORD $0x4e39c442 // fmaxnm v2.4s, v2.4s, v25.4s
-	WORD $0x4e21c842 // fcvtas v2.4s, v2.4s
+	WORD $0x0e617848 // fcvtl v8.2d, v2.2s
+	WORD $0x4e617849 // fcvtl2 v9.2d, v2.4s
+	WORD $0x6e7afd08 // fdiv v8.2d, v8.2d, v26.2d
+	WORD $0x4e61c908 // fcvtas v8.2d, v8.2d
+	WORD $0x6e7afd29 // fdiv v9.2d, v9.2d, v26.2d
+	WORD $0x4e61c929 // fcvtas v9.2d, v9.2d
+	WORD $0x0ea14902 // sqxtn v2.2s, v8.2d
+	WORD $0x4ea14922 // sqxtn2 v2.4s, v9.2d
 	WORD $0x4ebb0c42 // sqadd v2.4s, v2.4s, v27.4s
-	WORD $0x6e38fc63 // fdiv v3.4s, v3.4s, v24.4s
 	WORD $0x4e39c463 // fmaxnm v3.4s, v3.4s, v25.4s
-	WORD $0x4e21c863 // fcvtas v3.4s, v3.4s
+	WORD $0x0e617868 // fcvtl v8.2d, v3.2s
+	WORD $0x4e617869 // fcvtl2 v9.2d, v3.4s
+	WORD $0x6e7afd08 // fdiv v8.2d, v8.2d, v26.2d
+	WORD $0x4e61c908 // fcvtas v8.2d, v8.2d
+	WORD $0x6e7afd29 // fdiv v9.2d, v9.2d, v26.2d
+	WORD $0x4e61c929 // fcvtas v9.2d, v9.2d
+	WORD $0x0ea14903 // sqxtn v3.2s, v8.2d
+	WORD $0x4ea14923 // sqxtn2 v3.4s, v9.2d
 	WORD $0x4ebb0c63 // sqadd v3.4s, v3.4s, v27.4s
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
@@ -1150,13 +1175,25 @@ sixteen41:
 eight42:
 	TBZ $0, R4, end43
 	FLDPQ.P 32(R1), (F0, F1)
-	WORD $0x6e38fc00 // fdiv v0.4s, v0.4s, v24.4s
 	WORD $0x4e39c400 // fmaxnm v0.4s, v0.4s, v25.4s
-	WORD $0x4e21c800 // fcvtas v0.4s, v0.4s
+	WORD $0x0e617808 // fcvtl v8.2d, v0.2s
+	WORD $0x4e617809 // fcvtl2 v9.2d, v0.4s
+	WORD $0x6e7afd08 // fdiv v8.2d, v8.2d, v26.2d
+	WORD $0x4e61c908 // fcvtas v8.2d, v8.2d
+	WORD $0x6e7afd29 // fdiv v9.2d, v9.2d, v26.2d
+	WORD $0x4e61c929 // fcvtas v9.2d, v9.2d
+	WORD $0x0ea14900 // sqxtn v0.2s, v8.2d
+	WORD $0x4ea14920 // sqxtn2 v0.4s, v9.2d
 	WORD $0x4ebb0c00 // sqadd v0.4s, v0.4s, v27.4s
-	WORD $0x6e38fc21 // fdiv v1.4s, v1.4s, v24.4s
 	WORD $0x4e39c421 // fmaxnm v1.4s, v1.4s, v25.4s
-	WORD $0x4e21c821 // fcvtas v1.4s, v1.4s
+	WORD $0x0e617828 // fcvtl v8.2d, v1.2s
+	WORD $0x4e617829 // fcvtl2 v9.2d, v1.4s
+	WORD $0x6e7afd08 // fdiv v8.2d, v8.2d, v26.2d
+	WORD $0x4e61c908 // fcvtas v8.2d, v8.2d
+	WORD $0x6e7afd29 // fdiv v9.2d, v9.2d, v26.2d
+	WORD $0x4e61c929 // fcvtas v9.2d, v9.2d
+	WORD $0x0ea14901 // sqxtn v1.2s, v8.2d
+	WORD $0x4ea14921 // sqxtn2 v1.4s, v9.2d
 	WORD $0x4ebb0c21 // sqadd v1.4s, v1.4s, v27.4s
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
@@ -1172,20 +1209,20 @@ sixteen44:
 	BLT eight45
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
-	WORD $0x6e38fc00 // fdiv v0.4s, v0.4s, v24.4s
 	WORD $0x4e39c400 // fmaxnm v0.4s, v0.4s, v25.4s
+	WORD $0x6e38fc00 // fdiv v0.4s, v0.4s, v24.4s
 	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
 	WORD $0x4ebb0c00 // sqadd v0.4s, v0.4s, v27.4s
-	WORD $0x6e38fc21 // fdiv v1.4s, v1.4s, v24.4s
 	WORD $0x4e39c421 // fmaxnm v1.4s, v1.4s, v25.4s
+	WORD $0x6e38fc21 // fdiv v1.4s, v1.4s, v24.4s
 	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
 	WORD $0x4ebb0c21 // sqadd v1.4s, v1.4s, v27.4s
-	WORD $0x6e38fc42 // fdiv v2.4s, v2.4s, v24.4s
 	WORD $0x4e39c442 // fmaxnm v2.4s, v2.4s, v25.4s
+	WORD $0x6e38fc42 // fdiv v2.4s, v2.4s, v24.4s
 	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
 	WORD $0x4ebb0c42 // sqadd v2.4s, v2.4s, v27.4s
-	WORD $0x6e38fc63 // fdiv v3.4s, v3.4s, v24.4s
 	WORD $0x4e39c463 // fmaxnm v3.4s, v3.4s, v25.4s
+	WORD $0x6e38fc63 // fdiv v3.4s, v3.4s, v24.4s
 	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
 	WORD $0x4ebb0c63 // sqadd v3.4s, v3.4s, v27.4s
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
@@ -1201,12 +1238,12 @@ sixteen44:
 eight45:
 	TBZ $0, R4, end46
 	FLDPQ.P 32(R1), (F0, F1)
-	WORD $0x6e38fc00 // fdiv v0.4s, v0.4s, v24.4s
 	WORD $0x4e39c400 // fmaxnm v0.4s, v0.4s, v25.4s
+	WORD $0x6e38fc00 // fdiv v0.4s, v0.4s, v24.4s
 	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
 	WORD $0x4ebb0c00 // sqadd v0.4s, v0.4s, v27.4s
-	WORD $0x6e38fc21 // fdiv v1.4s, v1.4s, v24.4s
 	WORD $0x4e39c421 // fmaxnm v1.4s, v1.4s, v25.4s
+	WORD $0x6e38fc21 // fdiv v1.4s, v1.4s, v24.4s
 	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
 	WORD $0x4ebb0c21 // sqadd v1.4s, v1.4s, v27.4s
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s

@@ -1,7 +1,6 @@
 package kernel_test
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -29,12 +28,12 @@ func TestByteBinary(t *testing.T) {
 	}
 	for i, s := range shapes {
 		for j, fn := range []ref.BinaryKind{ref.Add, ref.Sub, ref.Mul} {
-			for round := range 4 {
+			for round := range 6 {
 				if testing.Short() && (i+j+round)%4 != 0 {
 					continue
 				}
 				a := kernel.QBinary{Fn: fn, AShape: s[0], BShape: s[1], AZero: uint8(r.Uint32()), BZero: uint8(r.Uint32()), YZero: uint8(r.Uint32()),
-					Lo: uint8(r.IntN(100)), Hi: uint8(156 + r.IntN(100)), Single: round%2 == 1}
+					Lo: uint8(r.IntN(100)), Hi: uint8(156 + r.IntN(100)), Single: round%2 == 1, Float: round > 3, Signed: round == 5}
 				a.Scales(math.Exp(r.NormFloat64()), math.Exp(r.NormFloat64()), math.Exp(r.NormFloat64())*[]float64{1, 1, 100}[j])
 				if round == 2 {
 					// Ties.
@@ -103,17 +102,18 @@ func TestByteMean(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 7))
 	for _, c := range []int{1, 7, 8, 16, 24, 31, 64, 72, 130} {
 		for _, hw := range [][2]int{{1, 1}, {7, 7}, {3, 100}, {16, 16}, {31, 33}} {
-			for round := range 4 {
+			for round := range 5 {
 				if testing.Short() && (c+round)%3 != 0 {
 					continue
 				}
-				a := kernel.QMean{N: 2, H: hw[0], W: hw[1], C: c, XZero: uint8(r.Uint32()), YZero: uint8(r.Uint32()), Hi: 255, Single: round%2 == 1,
+				a := kernel.QMean{N: 2, H: hw[0], W: hw[1], C: c, XZero: uint8(r.Uint32()), YZero: uint8(r.Uint32()), Hi: 255,
+					Rule: ref.MeanRule(round), Signed: r.IntN(2) == 0, Single: r.IntN(2) == 0, Float: round == 0 && r.IntN(2) == 0,
 					X: randomBytes(2*hw[0]*hw[1]*c, uint64(c)), Y: make([]uint8, 2*c)}
 				if round == 2 {
 					a.Lo, a.Hi = 40, 200
 				}
-				a.Mult, a.Shift = ref.QuantizeMultiplier(math.Exp(r.NormFloat64()/4) / float64(hw[0]*hw[1]))
-				t.Run(fmt.Sprint(hw, c, round), func(t *testing.T) { checkBytes(t, kernel.QMeanKernels(), a, ref.QMean) })
+				a.SetScales(float32(math.Exp(r.NormFloat64()/4)), 1)
+				checkBytes(t, kernel.QMeanKernels(), a, ref.QMean)
 			}
 		}
 	}

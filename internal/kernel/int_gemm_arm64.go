@@ -57,7 +57,7 @@ func (q *intNEON) kernel() QConvKernel {
 	return QConvKernel{
 		Name: "convU8" + q.suffix, Impl: "neon", Available: q.available,
 		Accepts: func(s *QConvShape) bool {
-			return s.C > 0 && s.O > 0 && (s.Groups == 1 || s.O/s.Groups >= 4 && s.C/s.Groups >= 4)
+			return !s.Float && s.C > 0 && s.O > 0 && (s.Groups == 1 || s.O/s.Groups >= 4 && s.C/s.Groups >= 4)
 		},
 		PackedLen: func(s *QConvShape) int { return s.Groups * q.groupBytes(s) },
 		Pack:      q.pack,

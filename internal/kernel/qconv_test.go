@@ -22,7 +22,8 @@ func byteShape(f kernel.ConvShape, seed uint64) kernel.QConvShape {
 		StrideH: f.StrideH, StrideW: f.StrideW, DilationH: f.DilationH, DilationW: f.DilationW,
 		PadTop: f.PadTop, PadLeft: f.PadLeft, Groups: f.Groups}.Normal()
 	s.XZero, s.YZero, s.Hi = uint8(r.Uint32()), uint8(r.Uint32()), 255
-	s.Single, s.Up, s.HasWZero, s.HasTable = seed%3 == 1, seed%3 == 2, r.IntN(3) == 0, r.IntN(3) == 0
+	s.Single, s.Up, s.Float = seed%4 == 1, seed%4 == 2, seed%4 == 3
+	s.HasWZero, s.HasTable = r.IntN(3) == 0, r.IntN(3) == 0
 	if r.IntN(3) == 0 {
 		s.Lo, s.Hi = uint8(r.IntN(120)), uint8(130+r.IntN(126))
 	}
@@ -45,7 +46,10 @@ func newQConv(s kernel.QConvShape, seed uint64) *kernel.QConv {
 	spread := math.Sqrt(float64(k)) * 74 * 100
 	for o := range a.Bias {
 		a.Bias[o] = int32(r.NormFloat64() * spread)
-		a.Mult[o], a.Shift[o] = ref.QuantizeMultiplier(math.Exp(r.NormFloat64()) * 80 / spread)
+		real := math.Exp(r.NormFloat64()) * 80 / spread
+		if a.Mult[o], a.Shift[o] = ref.QuantizeMultiplier(real); s.Float {
+			a.Mult[o] = ref.FloatMultiplier(float32(real))
+		}
 	}
 	if s.HasWZero {
 		a.WZero = make([]int32, s.O)
@@ -195,6 +199,9 @@ func TestQConvExtremes(t *testing.T) {
 			if r.IntN(4) == 0 {
 				a.Mult[o] = []int32{0, 1 << 30, math.MaxInt32}[r.IntN(3)]
 			}
+			if a.Float {
+				a.Mult[o] = ref.FloatMultiplier([]float32{0, math.SmallestNonzeroFloat32, 0.5, 2, 1e9, math.MaxFloat32, float32(math.Inf(1)), r.Float32()}[r.IntN(8)])
+			}
 		}
 		if i%2 == 0 {
 			for j := range a.X {
@@ -259,44 +266,131 @@ func BenchmarkQConv(b *testing.B) {
 	}
 }
 
-// BenchmarkQPointwise runs the thirteen pointwise convolutions of V1 at
-// 224 x 224 in bytes and in float32 and logs the pace of each.
-func BenchmarkQPointwise(b *testing.B) {
-	for _, impl := range append([]string{"go"}, vectorRungs()...) {
-		b.Run("impl="+impl, func(b *testing.B) {
-			var shapes []kernel.ConvShape
-			var layers []*byteLayer
-			var floats []layer
-			for _, f := range v1Layers(224) {
-				if f.KH == 1 && f.H > 1 {
-					s := plainBytes(f)
-					f.Act = relu6
-					shapes, layers = append(shapes, f), append(layers, newByteLayer(s, kernel.SelectQConv(&s, impl)))
-					floats = append(floats, newLayer(f, kernel.SelectConv(&f, impl), 1))
-				}
-			}
-			for b.Loop() {
-				for i, l := range layers {
-					l.run()
-					floats[i].run()
-				}
-			}
-			var bytes, float time.Duration
-			for i, l := range layers {
-				d, e := l.undisturbed(), floats[i].undisturbed()
-				bytes, float = bytes+d, float+e
-				b.Logf("%-28s %-20s %6.1f GMAC/s, float32 %6.1f", shapeName(&shapes[i]), l.k.Name, macs(&shapes[i])/float64(d.Nanoseconds()), macs(&shapes[i])/float64(e.Nanoseconds()))
-			}
-			b.ReportMetric(bytes.Seconds()*1e3, "undisturbed-ms")
-			b.ReportMetric(float.Seconds()*1e3, "float32-ms")
-		})
+// BenchmarkQNetworks runs the convolutions of V1, V2 and V3-Small at 224 x 224 in
+// bytes and in float32, with one worker, and logs the pace of each.
+func BenchmarkQNetworks(b *testing.B) {
+	for _, net := range []struct {
+		name   string
+		layers []kernel.ConvShape
+	}{{"v1", v1Layers(224)}, {"v2", v2Layers(224)}, {"v3small", v3SmallLayers()}} {
+		for _, impl := range append([]string{"go"}, vectorRungs()...) {
+			b.Run(net.name+"/impl="+impl, func(b *testing.B) { benchBytes(b, net.layers, impl) })
+		}
 	}
 }
 
-// plainBytes is a convolution of bytes without anything special.
+func benchBytes(b *testing.B, shapes []kernel.ConvShape, impl string) {
+	var layers []*byteLayer
+	var floats []layer
+	for _, f := range shapes {
+		s := plainBytes(f)
+		f.Act, f.HasResidual, f.HasScale = relu6, false, false
+		layers, floats = append(layers, newByteLayer(s, kernel.SelectQConv(&s, impl))), append(floats, newLayer(f, kernel.SelectConv(&f, impl), 1))
+	}
+	for b.Loop() {
+		for i, l := range layers {
+			l.run()
+			floats[i].run()
+		}
+	}
+	type sum struct {
+		bytes, float time.Duration
+		macs         float64
+	}
+	var all sum
+	kinds := map[string]*sum{}
+	for i, l := range layers {
+		f := &shapes[i]
+		d, e := l.undisturbed(), floats[i].undisturbed()
+		kind := "dense"
+		switch {
+		case f.Groups > 1:
+			kind = "depthwise"
+		case f.H == 1:
+			kind = "vector"
+		case f.KH == 1:
+			kind = "pointwise"
+		}
+		if kinds[kind] == nil {
+			kinds[kind] = new(sum)
+		}
+		for _, s := range []*sum{&all, kinds[kind]} {
+			s.bytes, s.float, s.macs = s.bytes+d, s.float+e, s.macs+macs(f)
+		}
+		b.Logf("%-28s %-20s %6.1f GMAC/s, float32 %6.1f, time %.2f", shapeName(f), l.k.Name, macs(f)/float64(d.Nanoseconds()), macs(f)/float64(e.Nanoseconds()), float64(d)/float64(e))
+	}
+	for kind, s := range kinds {
+		b.Logf("%-10s %7.3f ms, %6.1f GMAC/s, float32 %7.3f ms", kind, s.bytes.Seconds()*1e3, s.macs/float64(s.bytes.Nanoseconds()), s.float.Seconds()*1e3)
+	}
+	b.ReportMetric(all.bytes.Seconds()*1e3, "undisturbed-ms")
+	b.ReportMetric(all.float.Seconds()*1e3, "float32-ms")
+}
+
+// v3SmallLayers are the convolutions of MobileNetV3-Small 1.0 at 224 x 224,
+// squeeze and excite included.
+func v3SmallLayers() (layers []kernel.ConvShape) {
+	h, c := 112, 16
+	layers = append(layers, same(1, 224, 224, 3, 16, 3, 2, 1))
+	for _, r := range [][5]int{{3, 16, 16, 8, 2}, {3, 72, 24, 0, 2}, {3, 88, 24, 0, 1}, {5, 96, 40, 24, 2}, {5, 240, 40, 64, 1}, {5, 240, 40, 64, 1},
+		{5, 120, 48, 32, 1}, {5, 144, 48, 40, 1}, {5, 288, 96, 72, 2}, {5, 576, 96, 144, 1}, {5, 576, 96, 144, 1}} {
+		if r[1] != c {
+			layers = append(layers, same(1, h, h, c, r[1], 1, 1, 1))
+		}
+		layers = append(layers, same(1, h, h, r[1], r[1], r[0], r[4], r[1]))
+		h /= r[4]
+		if r[3] > 0 {
+			layers = append(layers, same(1, 1, 1, r[1], r[3], 1, 1, 1), same(1, 1, 1, r[3], r[1], 1, 1, 1))
+		}
+		layers = append(layers, same(1, h, h, r[1], r[2], 1, 1, 1))
+		c = r[2]
+	}
+	return append(layers, same(1, 7, 7, 96, 576, 1, 1, 1), same(1, 1, 1, 576, 1024, 1, 1, 1), same(1, 1, 1, 1024, 1001, 1, 1, 1))
+}
+
+// TestQConvSelected: every layer of a real network has a kernel of the machine's
+// own, at the limit given, where there is one at all.
+func TestQConvSelected(t *testing.T) {
+	for _, rung := range vectorRungs() {
+		own := 0
+		for _, k := range kernel.QConvKernels() {
+			if k.Impl == rung && k.Available() {
+				own++
+			}
+		}
+		if own == 0 {
+			t.Logf("no convolution of bytes for %s", rung)
+			continue
+		}
+		for _, f := range append(v2Layers(224), v1Layers(224)...) {
+			s := plainBytes(f)
+			if k := kernel.SelectQConv(&s, rung); k.Impl != rung && !(rung == "amx" && k.Impl == "avx512") {
+				t.Errorf("%s at %s is left to %s", shapeName(&f), rung, k.Name)
+			}
+		}
+	}
+}
+
+// TestQConvTasksFollowShape holds the division of work to the shape: enough
+// pieces for some cores on the layers that matter, none much too small.
+func TestQConvTasksFollowShape(t *testing.T) {
+	for _, f := range append(v2Layers(224), v1Layers(224)...) {
+		s := plainBytes(f)
+		for _, k := range kernel.QConvKernels() {
+			if k.Impl == "ref" || k.Impl == "amx" || !k.Available() || !k.Accepts(&s) {
+				continue
+			}
+			if n, work := k.Tasks(&s), macs(&f); s.Groups == 1 && (work > 6e6 && n < 3 || float64(n) > 2+work/5e4) {
+				t.Errorf("%s %s: %d tasks for %.1f M multiply-adds", k.Name, shapeName(&f), n, work/1e6)
+			}
+		}
+	}
+}
+
+// plainBytes is a convolution of bytes without anything special, by the rounding
+// that TFLite gives its kind.
 func plainBytes(f kernel.ConvShape) kernel.QConvShape {
 	s := byteShape(f, 2)
-	s.HasWZero, s.HasTable, s.Single, s.Up, s.XPixel, s.YPixel = false, false, false, true, s.C, s.O
+	s.HasWZero, s.HasTable, s.Single, s.Up, s.Float, s.XPixel, s.YPixel = false, false, false, s.Groups == 1, false, s.C, s.O
 	return s
 }
 

@@ -28,7 +28,7 @@ type qdwArgs struct {
 	consts    int    // from them to those of requantization
 	mask      int    // channels that are there, as a mask; AVX2 wants all
 	full      int    // 1: all are
-	single    int    // 1: round once
+	single    int    // 1: round once; 2: in float32
 	lo        uint32 // least result
 	hi        uint32 // greatest result
 	tie       uint32 // what negative sums are added: -1, or 0 where rounding is single
@@ -44,6 +44,36 @@ type qdwArgs struct {
 	step2     int     // the routine's own
 	step3     int     // the routine's own
 	step4     int     // the routine's own
+}
+
+// qelemArgs are the arguments of the elementwise routines of bytes.
+type qelemArgs struct {
+	x     *uint8 // first operand, or the bytes of float32s
+	b     *uint8 // second operand, or a table of 256
+	y     *uint8 // result, or the bytes of float32s or int32s
+	n     int    // elements of a row; AVX2 wants a multiple of sixteen
+	rows  int    // counted down
+	xRow  int    // between rows
+	bRow  int    // between rows
+	yRow  int    // between rows
+	m1    int    // multiplier of the second operand
+	k1    int    // its term
+	m2    int    // multiplier of the result
+	k2    int    // its term
+	n1    uint32 // right shift of the second operand
+	tie1  uint32 // what negative ones are added
+	n2    uint32 // right shift of the result
+	tie2  uint32 // what negative ones are added
+	xTerm uint32 // added to the first operand
+	bTerm uint32 // added to the second operand
+	lo    uint32 // least result
+	hi    uint32 // greatest result
+	scale float32
+	least float32 // least multiple of the scale
+	most  float32 // greatest multiple of the scale
+	even  uint32  // 1: ties go to even numbers
+	l2    uint32  // left shift of what becomes the result
+	pad   uint32
 }
 
 // qdw3S1VNNI64 computes rows of outputs of blocks of channels.
@@ -125,3 +155,63 @@ func qdw5S2VNNI16(a *qdwArgs)
 //
 //go:noescape
 func qdw5S2AVX2(a *qdwArgs)
+
+// addBytesAVX512 adds rows of bytes.
+//
+//go:noescape
+func addBytesAVX512(a *qelemArgs)
+
+// mulBytesAVX512 multiplies rows of bytes.
+//
+//go:noescape
+func mulBytesAVX512(a *qelemArgs)
+
+// quantizeBytesAVX512 rounds float32s to bytes.
+//
+//go:noescape
+func quantizeBytesAVX512(a *qelemArgs)
+
+// dequantizeBytesAVX512 makes float32s of bytes.
+//
+//go:noescape
+func dequantizeBytesAVX512(a *qelemArgs)
+
+// lookUpAVX512 looks bytes up in a table.
+//
+//go:noescape
+func lookUpAVX512(a *qelemArgs)
+
+// sumBytesAVX512 adds bytes of rows, at most 256, to int32s.
+//
+//go:noescape
+func sumBytesAVX512(a *qelemArgs)
+
+// addBytesAVX2 adds rows of bytes.
+//
+//go:noescape
+func addBytesAVX2(a *qelemArgs)
+
+// mulBytesAVX2 multiplies rows of bytes.
+//
+//go:noescape
+func mulBytesAVX2(a *qelemArgs)
+
+// quantizeBytesAVX2 rounds float32s to bytes.
+//
+//go:noescape
+func quantizeBytesAVX2(a *qelemArgs)
+
+// dequantizeBytesAVX2 makes float32s of bytes.
+//
+//go:noescape
+func dequantizeBytesAVX2(a *qelemArgs)
+
+// lookUpAVX2 looks bytes up in a table.
+//
+//go:noescape
+func lookUpAVX2(a *qelemArgs)
+
+// sumBytesAVX2 adds bytes of rows, at most 256, to int32s.
+//
+//go:noescape
+func sumBytesAVX2(a *qelemArgs)

@@ -127,7 +127,7 @@ func (t *qTask) panel(c, most int) int {
 		args.table = &a.Table[0]
 	}
 	if !a.Twice() {
-		args.single = 1
+		args.single = roundOnceOrFloat(&a.QConvShape)
 	}
 	many := 1
 	if v.kind == qVNNI && t.n == 1 && most >= 4 && o+4*v.panel <= a.O && p.rows != rowsDirect {

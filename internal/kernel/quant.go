@@ -91,37 +91,58 @@ var refQConv = QConvKernel{
 
 // QBinaryKernels lists the arithmetic of two operands of bytes.
 func QBinaryKernels() []Kernel[QBinary] {
-	return append(vecQBinaryKernels(), refKernel("binaryU8Ref", 0, ref.QBinary))
+	return append(vecQBinaryKernels(),
+		goKernel("binaryU8Go", 0, qbinaryTasks, qbinaryScratch, runQBinary),
+		refKernel("binaryU8Ref", 0, ref.QBinary),
+	)
 }
 
 // TableKernels lists the look-ups.
 func TableKernels() []Kernel[Table] {
-	return append(vecTableKernels(), refKernel("tableU8Ref", 0, ref.Table))
+	return append(vecTableKernels(),
+		goKernel("tableU8Go", 0, tableTasks, noScratch[Table], runTable),
+		refKernel("tableU8Ref", 0, ref.Table),
+	)
 }
 
 // QuantizeKernels lists the roundings to bytes.
 func QuantizeKernels() []Kernel[Quantize] {
-	return append(vecQuantizeKernels(), refKernel("quantizeU8Ref", 0, ref.Quantize))
+	return append(vecQuantizeKernels(),
+		goKernel("quantizeU8Go", 0, quantizeTasks, noScratch[Quantize], runQuantize),
+		refKernel("quantizeU8Ref", 0, ref.Quantize),
+	)
 }
 
 // DequantizeKernels lists the ways back to real numbers.
 func DequantizeKernels() []Kernel[Dequantize] {
-	return append(vecDequantizeKernels(), refKernel("dequantizeU8Ref", 0, ref.Dequantize))
+	return append(vecDequantizeKernels(),
+		goKernel("dequantizeU8Go", 0, dequantizeTasks, noScratch[Dequantize], runDequantize),
+		refKernel("dequantizeU8Ref", 0, ref.Dequantize),
+	)
 }
 
 // QPoolKernels lists the means and maxima of bytes over windows.
 func QPoolKernels() []Kernel[QPool] {
-	return []Kernel[QPool]{refKernel("poolU8Ref", 0, ref.QPool)}
+	return append(vecQPoolKernels(),
+		goKernel("poolU8Go", 0, qpoolTasks, qpoolScratch, runQPool),
+		refKernel("poolU8Ref", 0, ref.QPool),
+	)
 }
 
 // QMeanKernels lists the means of bytes over pictures.
 func QMeanKernels() []Kernel[QMean] {
-	return append(vecQMeanKernels(), refKernel("meanU8Ref", 0, ref.QMean))
+	return append(vecQMeanKernels(),
+		goKernel("meanU8Go", 0, qmeanTasks, qmeanScratch, runQMean),
+		refKernel("meanU8Ref", 0, ref.QMean),
+	)
 }
 
 // QSoftmaxKernels lists the softmaxes of rows of bytes.
 func QSoftmaxKernels() []Kernel[QSoftmax] {
-	return []Kernel[QSoftmax]{refKernel("softmaxU8Ref", 0, ref.QSoftmax)}
+	return []Kernel[QSoftmax]{
+		goKernel("softmaxU8Go", 0, qsoftmaxTasks, noScratch[QSoftmax], runQSoftmax),
+		refKernel("softmaxU8Ref", 0, ref.QSoftmax),
+	}
 }
 
 // ArgMaxKernels lists the choices of the greatest byte.

@@ -14,7 +14,7 @@ type rescaleArgs struct {
 	yStride int    // between rows of results
 	rows    int
 	mask    int    // channels that are stored, as a mask; AVX2 stores all eight
-	single  int    // 1: round once
+	single  int    // 1: round once; 2: in float32
 	left    int    // 1: some channel shifts left
 	lo      uint32 // least result
 	hi      uint32 // greatest result
@@ -37,7 +37,7 @@ type qgemmArgs struct {
 	vecs      int      // vectors of outputs: 1, 2, or 8 for four panels of one row
 	panel     int      // between panels, with four of them
 	mask      int      // outputs of the panel that are stored, as a mask
-	single    int      // 1: round once
+	single    int      // 1: round once; 2: in float32
 	left      int      // 1: some channel shifts left
 	lo        uint32   // least result
 	hi        uint32   // greatest result

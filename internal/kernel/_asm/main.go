@@ -36,7 +36,7 @@ func files() map[string]string {
 		"bf16_stubs_amd64.go":       stubs("amd64", half, halfFunctions()),
 		"bf16_train_stubs_amd64.go": stubs("amd64", []*block{&pairBlock, &pairOuterBlock, &turnBlock, &pairTileBlock, &storeBlock}, slices.Concat(pairFunctions, pairTileFunctions, storeFunctions)),
 	}
-	out["qdw_stubs_amd64.go"] = stubs("amd64", []*block{&qdwBlock}, qdwFunctions())
+	out["qdw_stubs_amd64.go"] = stubs("amd64", []*block{&qdwBlock, &qelemBlock}, append(qdwFunctions(), qelemFunctions()...))
 	out["quant_stubs_amd64.go"] = stubs("amd64", []*block{&rescaleBlock, &qgemmBlock, &sumsBlock, &wordsBlock}, quantFunctions)
 	out["train_stubs_arm64.go"] = stubs("arm64", []*block{&normBlock, &outerBlock, &tapsBlock, &gradTapsBlock, &linearBlock}, trainNEON())
 	out["int_stubs_arm64.go"] = stubs("arm64", []*block{&intGemmBlock, &intRowsBlock, &intDWBlock, &intElemBlock}, intNEON())
@@ -51,7 +51,7 @@ func files() map[string]string {
 		"gemm_arm64.s": gemmNEON, "dw_arm64.s": dwNEON, "elem_arm64.s": elemNEON,
 		"bf16_amd64.s": halfFile, "bf16dw_amd64.s": halfDWFile, "amx_amd64.s": amxFile,
 		"train_norm_amd64.s": normFile, "train_gemm_amd64.s": outerFile, "train_dw_amd64.s": trainDWFile,
-		"quant_amd64.s": quantFile, "qgemm_amd64.s": qgemmFile, "qdw_amd64.s": qdwFile,
+		"quant_amd64.s": quantFile, "qgemm_amd64.s": qgemmFile, "qdw_amd64.s": qdwFile, "qelem_amd64.s": qelemFile,
 		"train_bf16_amd64.s": pairFile, "train_amx_amd64.s": pairTiles,
 	} {
 		a := &asm{}

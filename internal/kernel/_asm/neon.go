@@ -87,8 +87,7 @@ func (a *asm) op(name string, d, n, m int) {
 
 // neonOps2 are the operations on one register of four numbers.
 var neonOps2 = map[string]uint32{
-	"fcvtns": 0x4e21a800, // to the nearest integer, of two to the even one
-	"fcvtas": 0x4e21c800, // the same, away from zero
+	"fcvtns": 0x4e21a800, // to the nearest integer
 	"scvtf":  0x4e21d800, // from an integer
 	"fsqrt":  0x6ea1f800,
 }

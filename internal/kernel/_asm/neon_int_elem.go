@@ -275,16 +275,37 @@ func intSumNEON(a *asm) {
 	a.p("RET")
 }
 
+// roundDoubles is v/scale in float64, rounded to integers, ties away from zero.
+// Two registers from t on are free.
+func (a *asm) roundDoubles(v, t, scale int) {
+	a.widenFloats(s2, t, v)
+	a.widenFloats(s4, t+1, v)
+	for i := range 2 {
+		a.word(uint32(0x6e60fc00|scale<<16|(t+i)<<5|t+i), "fdiv v%d.2d, v%d.2d, v%d.2d", t+i, t+i, scale)
+		a.word(uint32(0x4e61c800|(t+i)<<5|t+i), "fcvtas v%d.2d, v%d.2d", t+i, t+i)
+	}
+	a.narrowNEON("sqxtn", s2, v, t)
+	a.narrowNEON("sqxtn", s4, v, t+1)
+}
+
+// widenFloats is d = n in float64: the lower two or, with all of the register,
+// the upper two.
+func (a *asm) widenFloats(t arrangement, d, n int) {
+	a.word(0x0e617800|t.bits()&(1<<30)|uint32(n<<5|d), "fcvtl%s v%d.2d, v%d.%s", t.second(), d, n, t.name)
+}
+
 // intQuantizeNEON divides, rounds, adds the zero point and clamps. What is no
-// number becomes the least first.
+// number becomes the least first. Quotients are float64s where ties go away
+// from zero, float32s where they go to even numbers.
 func intQuantizeNEON(a *asm) {
 	b := &intElemBlock
 	a.beginNEON("intQuantizeNEON", b)
 	for _, f := range [][2]string{{"floats", "R1"}, {"y", "R3"}, {"n", "R4"}, {"even", "R5"}} {
 		a.fetch(b, f[0], f[1])
 	}
-	const scale, least = 24, 25
+	const scale, least, double = 24, 25, 26
 	a.splat(b, "scale", scale)
+	a.widenFloats(s2, double, scale)
 	a.splat(b, "yZero", intYZero)
 	a.splatByte(b, "lo", intLo)
 	a.splatByte(b, "hi", intHi)
@@ -299,9 +320,13 @@ func intQuantizeNEON(a *asm) {
 		a.sixteens("R4", func(vecs int) {
 			a.load(0, vecs/2, "R1")
 			for i := range vecs {
-				a.op("fdiv", i, i, scale)
 				a.op("fmaxnm", i, i, least)
-				a.op2(round, i, i)
+				if round == "fcvtas" {
+					a.roundDoubles(i, 8, double)
+				} else {
+					a.op("fdiv", i, i, scale)
+					a.op2(round, i, i)
+				}
 				a.same("sqadd", s4, i, i, intYZero)
 			}
 			intClamp(a, 0, vecs)

@@ -23,7 +23,7 @@ var qgemmBlock = block{"qgemmArgs", "qgemmArgs are the arguments of a product ro
 	{"vecs", "int", "vectors of outputs: 1, 2, or 8 for four panels of one row"},
 	{"panel", "int", "between panels, with four of them"},
 	{"mask", "int", "outputs of the panel that are stored, as a mask"},
-	{"single", "int", "1: round once"},
+	{"single", "int", "1: round once; 2: in float32"},
 	{"left", "int", "1: some channel shifts left"},
 	{"lo", "uint32", "least result"},
 	{"hi", "uint32", "greatest result"},
@@ -204,7 +204,6 @@ const quadAhead = 1024
 // finish requantizes the sums, narrows, clamps, looks up and stores.
 func (t qtile) finish(a *asm) {
 	b := &qgemmBlock
-	single, store := a.fresh("single"), a.fresh("store")
 	temps := []int{t.temp(0), t.temp(1), t.temp(2), t.temp(3)}
 	column := func(j int) (accs []int) {
 		for r := range t.rows {
@@ -212,24 +211,7 @@ func (t qtile) finish(a *asm) {
 		}
 		return accs
 	}
-	a.p("CMPQ %s, $0", b.at("single"))
-	a.p("JNE %s", single)
-	right := a.fresh("right")
-	a.p("CMPQ %s, $0", b.at("left"))
-	a.p("JEQ %s", right)
-	for j := range t.vecs {
-		requantLeft(a, t.s, "R15", quantBlock*j, column(j))
-	}
-	a.label(right)
-	for j := range t.vecs {
-		requant(a, t.s, false, "R15", quantBlock*j, column(j), temps)
-	}
-	a.p("JMP %s", store)
-	a.label(single)
-	for j := range t.vecs {
-		requant(a, t.s, true, "R15", quantBlock*j, column(j), temps)
-	}
-	a.label(store)
+	requantVecs(a, t.s, b, quantBlock, t.vecs, column, temps)
 	a.p("VPBROADCASTB %s, Z%d", b.at("lo"), temps[0])
 	a.p("VPBROADCASTB %s, Z%d", b.at("hi"), temps[1])
 	a.p("VMOVDQU32 narrowOrder<>(SB), Z%d", temps[2])
@@ -355,21 +337,27 @@ func rowSums(a *asm) {
 	a.p("MOVQ %s, R8", b.at("x"))
 	a.p("MOVQ %s, R13", b.at("y"))
 	a.p("MOVQ %s, CX", b.at("rows"))
-	a.p("MOVQ %s, AX", b.at("run"))
+	a.p("MOVQ %s, R9", b.at("xStride"))
+	a.p("MOVQ %s, R10", b.at("segStride"))
+	a.p("MOVQ %s, R14", b.at("segs"))
+	a.p("MOVQ %s, R15", b.at("run"))
+	a.p("MOVQ R15, AX")
 	a.p("ANDL $63, AX")
 	a.p("MOVQ $-1, BX")
 	a.p("SHLXQ AX, BX, BX")
 	a.p("NOTQ BX")
 	a.p("KMOVQ BX, K3")
 	a.p("VPXORD Z3, Z3, Z3")
-	row, seg, full, tail, next := a.fresh("row"), a.fresh("seg"), a.fresh("full"), a.fresh("tail"), a.fresh("next")
+	row, seg, full, tail, next, short := a.fresh("row"), a.fresh("seg"), a.fresh("full"), a.fresh("tail"), a.fresh("next"), a.fresh("short")
+	a.p("CMPQ R15, $16")
+	a.p("JLT %s", short)
 	a.label(row)
 	a.p("VPXORD Z0, Z0, Z0")
 	a.p("MOVQ R8, SI")
-	a.p("MOVQ %s, R12", b.at("segs"))
+	a.p("MOVQ R14, R12")
 	a.label(seg)
 	a.p("MOVQ SI, DX")
-	a.p("MOVQ %s, R11", b.at("run"))
+	a.p("MOVQ R15, R11")
 	a.label(full)
 	a.p("SUBQ $64, R11")
 	a.p("JLT %s", tail)
@@ -384,21 +372,41 @@ func rowSums(a *asm) {
 	a.p("VPSADBW Z1, Z3, Z1")
 	a.p("VPADDQ Z1, Z0, Z0")
 	a.label(next)
-	a.p("ADDQ %s, SI", b.at("segStride"))
+	a.p("ADDQ R10, SI")
 	a.p("DECQ R12")
 	a.p("JNE %s", seg)
 	a.p("VEXTRACTI64X4 $1, Z0, Y1")
 	a.p("VPADDQ Y1, Y0, Y0")
 	a.p("VEXTRACTI128 $1, Y0, X1")
 	a.p("VPADDQ X1, X0, X0")
+	rowSum(a, row)
+	a.end()
+	// Runs below sixteen bytes: the first convolution's three colours.
+	a.label(short)
+	shortSeg := a.fresh("seg")
+	a.p("VPXORD X0, X0, X0")
+	a.p("MOVQ R8, SI")
+	a.p("MOVQ R14, R12")
+	a.label(shortSeg)
+	a.p("VMOVDQU8.Z (SI), K3, X1")
+	a.p("VPSADBW X1, X3, X1")
+	a.p("VPADDQ X1, X0, X0")
+	a.p("ADDQ R10, SI")
+	a.p("DECQ R12")
+	a.p("JNE %s", shortSeg)
+	rowSum(a, short)
+	a.end()
+}
+
+// rowSum stores the sum of the halves of X0 and goes on to the next row.
+func rowSum(a *asm, row string) {
 	a.p("VPSRLDQ $8, X0, X1")
 	a.p("VPADDQ X1, X0, X0")
 	a.p("VMOVD X0, (R13)")
 	a.p("ADDQ $4, R13")
-	a.p("ADDQ %s, R8", b.at("xStride"))
+	a.p("ADDQ R9, R8")
 	a.p("DECQ CX")
 	a.p("JNE %s", row)
-	a.end()
 }
 
 func qgemmFile(a *asm) {
