@@ -120,18 +120,22 @@ type Progress struct {
 // Collapsed is the error of a network whose integers lose more than is allowed.
 type Collapsed struct {
 	// Worst are the layers that do the most harm, the worst first.
-	Worst []Layer
+	Worst []Harm
 	why   string
+}
+
+// Harm is what quantizing a layer does to the scores: Gain is by how many
+// decibels they are better if this layer alone stays in float.
+type Harm struct {
+	Name  string
+	Gain  float64
+	share float64 // of the multiply-adds
 }
 
 func (e *Collapsed) Error() string {
 	var names []string
 	for _, l := range e.Worst {
-		names = append(names, fmt.Sprintf("%s (%.1f dB)", l.Name, l.SNR))
+		names = append(names, fmt.Sprintf("%s (%+.1f dB in float)", l.Name, l.Gain))
 	}
-	s := e.why
-	if len(names) > 0 {
-		s += ": the layers that lose most are " + strings.Join(names, ", ")
-	}
-	return s
+	return e.why + ": the layers that do the most harm are " + strings.Join(names, ", ") + "; nothing was written"
 }

@@ -1,7 +1,6 @@
 package quant
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -65,19 +64,6 @@ type Speed struct {
 	Speedup  float64 `json:"speedup"`
 	FloatMed float64 `json:"float_median_ms"`
 	IntMed   float64 `json:"int_median_ms"`
-}
-
-// worst are the layers of integers whose own noise is the greatest: the
-// convolutions with the lowest ratio.
-func (r *Report) worst(n int) []Layer {
-	var list []Layer
-	for _, l := range r.Layers {
-		if !l.Float && l.Share > 0 {
-			list = append(list, l)
-		}
-	}
-	slices.SortStableFunc(list, func(a, b Layer) int { return cmp.Compare(a.SNR, b.SNR) })
-	return list[:min(n, len(list))]
 }
 
 // weightBytes is the memory of a graph's constants.

@@ -33,6 +33,9 @@ type job struct {
 	classes       []int
 	floatAccuracy accuracy
 	notes         []string
+	// leastSNR is a bound of the scores' noise that follows from the network.
+	leastSNR float64
+	harms    []Harm // the most harmful first, if they had to be found
 }
 
 // File quantizes the model in a file.
@@ -82,6 +85,7 @@ func Quantize(ctx context.Context, m *engine.Model, opt *Options) (*Result, erro
 		Model: m.Info.Name, Choice: best.Choice, Tried: tried, Pictures: len(j.calib.pix), HeldOut: len(j.held.pix),
 		PerTensor: opt.PerTensor, SNR: v.SNR, Agreement: v.Agreement, FloatShare: pass.FloatShare(n.g), Layers: table, Notes: j.notes,
 	}}
+	r.FloatLayers = []string{}
 	for _, l := range table {
 		if float[l.Name] {
 			r.FloatLayers = append(r.FloatLayers, l.Name)
@@ -92,7 +96,7 @@ func Quantize(ctx context.Context, m *engine.Model, opt *Options) (*Result, erro
 	}
 	r.BytesBefore, r.BytesAfter = weightBytes(j.float), weightBytes(n.g)
 	if !v.ok {
-		return nil, j.refusal(v, r)
+		return nil, j.refusal(v, &r.Report)
 	}
 	if !opt.NoSpeed {
 		if r.Speed, err = j.speed(ctx, n.g); err != nil {
@@ -265,17 +269,16 @@ func (j *job) calibrate(ctx context.Context) ([]*variant, error) {
 	return append(out, &variant{graph: even, seen: seen, equalized: pairs}), nil
 }
 
-// refusal is the error of a network that lost too much, with the layers that
-// have the most noise of their own.
-func (j *job) refusal(v *verdict, r *Result) error {
+// refusal is the error of a network that lost too much.
+func (j *job) refusal(v *verdict, r *Report) error {
 	why := j.model.Info.Name + ": " + v.text
-	if len(r.FloatLayers) > 0 {
-		why += fmt.Sprintf(", with %d layers and %.1f %% of the multiply-adds in float", len(r.FloatLayers), 100*r.FloatShare)
+	switch {
+	case j.opt.PerTensor:
+		why += ", because one scale for all weights of a layer is too coarse here (without --per-tensor each output has its own)"
+	case len(r.FloatLayers) > 0:
+		why += fmt.Sprintf(", even with %d layers and %.1f %% of the multiply-adds in float", len(r.FloatLayers), 100*r.FloatShare)
 	}
-	if j.opt.PerTensor {
-		why += "; one scale for all weights of a layer is too coarse here: leave --per-tensor out, or equalize"
-	}
-	return &Collapsed{Worst: r.worst(5), why: why + "; nothing was written"}
+	return &Collapsed{Worst: j.harms[:min(5, len(j.harms))], why: why}
 }
 
 // stage begins a part of the work and gives the function that counts its steps.
