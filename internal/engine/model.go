@@ -147,7 +147,7 @@ func (m *Model) Taps() ([]string, error) {
 	}
 	var out []string
 	for i := range g.Nodes {
-		if _, in := g.Nodes[i].Op.(graph.Input); !in && tappable(g.Nodes[i].Op) {
+		if _, in := g.Nodes[i].Op.(graph.Input); !in && tappable(g, graph.ID(i)) {
 			out = append(out, g.Nodes[i].Name)
 		}
 	}

@@ -170,7 +170,7 @@ func (r *runner) folded(s Shape) (*graph.Graph, error) {
 		tapped.Outputs = nil
 		for _, name := range s.Taps {
 			id, ok := g.Lookup(name)
-			if !ok || !tappable(g.Node(id).Op) {
+			if !ok || !tappable(g, id) {
 				return nil, fmt.Errorf("the network has no value named %q", name)
 			}
 			if err := tapped.SetOutput(name, id); err != nil {
@@ -184,10 +184,14 @@ func (r *runner) folded(s Shape) (*graph.Graph, error) {
 	return r.folder.Fold(g)
 }
 
-func tappable(op graph.Op) bool {
-	switch op.(type) {
+// tappable holds for values that are computed.
+func tappable(g *graph.Graph, id graph.ID) bool {
+	switch n := g.Node(id); n.Op.(type) {
 	case graph.Variable, graph.Constant:
 		return false
+	case graph.Dequantize: // of a weight
+		_, weight := g.Node(n.In[0]).Op.(graph.Constant)
+		return !weight
 	}
 	return true
 }

@@ -62,9 +62,16 @@ func (q *Quant) Check(t tensor.DType, shape tensor.Shape) error {
 	return nil
 }
 
+// minScale and maxScale bound scales: the reciprocal of one and 256 times
+// another are finite float32s.
+const (
+	minScale = 0x1p-126
+	maxScale = 0x1p+118
+)
+
 func checkScale(s float32) error {
-	if v := float64(s); !(v > 0) || math.IsInf(v, 0) {
-		return fmt.Errorf("scale %v: it must be a positive number", s)
+	if !(s >= minScale && s <= maxScale) {
+		return fmt.Errorf("scale %v: it must be a positive number from %.3g to %.3g", s, float32(minScale), float32(maxScale))
 	}
 	return nil
 }
@@ -127,6 +134,15 @@ func (s *Stored) Act(a Act) bool {
 	}
 	s.Lo, s.Hi = bound(lo), bound(hi)
 	return true
+}
+
+// Nearest is the integer for a real number, ties to even, as ONNX rounds.
+func (s Stored) Nearest(x float32) int32 {
+	v := math.RoundToEven(float64(x/s.Scale)) + float64(s.Zero)
+	if !(v >= float64(s.Lo)) { // not a number counts as the least
+		return s.Lo
+	}
+	return int32(min(v, float64(s.Hi)))
 }
 
 // Type is the type of a result of a shape.

@@ -12,6 +12,8 @@ import (
 // graph with the relation between the file's axes and the graph's.
 type val struct {
 	c *tensor.Tensor // the constant, else nil
+	// q says what the integers of c stand for; nil where c is what it is.
+	q *constQuant
 
 	id graph.ID
 	// shape is the value's shape as the file sees it, for a batch of one.

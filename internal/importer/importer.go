@@ -135,7 +135,7 @@ func endsInSoftmax(g *graph.Graph, id graph.ID) bool {
 		switch op := n.Op.(type) {
 		case graph.Softmax, graph.QSoftmax:
 			return true
-		case graph.Reshape, graph.Transpose, graph.Dequantize:
+		case graph.Reshape, graph.Transpose, graph.Quantize, graph.Dequantize:
 			id = n.In[0]
 		case graph.QActivation:
 			if op.Act.Kind != graph.Linear {

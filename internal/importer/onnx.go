@@ -21,12 +21,16 @@ type onnxSource struct {
 	// only reader's work.
 	uses map[string]int
 	// memo holds what nodes of constants compute, the same in every walk.
-	memo map[string]*tensor.Tensor
+	memo map[string]val
+	// reals holds the constants that stand for integers with a scale and are
+	// needed as float32s; written by the first walk only.
+	reals map[arrayKey]*tensor.Tensor
 }
 
-// FromONNX imports a parsed ONNX file of floating-point operators.
+// FromONNX imports a parsed ONNX file of operators on real numbers, on bytes
+// (QLinear...) or on real numbers between DequantizeLinear and QuantizeLinear.
 func FromONNX(f *onnx.Model) (*Imported, error) {
-	s := &onnxSource{m: f, init: map[string]*tensor.Tensor{}, uses: map[string]int{}, memo: map[string]*tensor.Tensor{}, opset: f.Opset[""]}
+	s := &onnxSource{m: f, init: map[string]*tensor.Tensor{}, uses: map[string]int{}, memo: map[string]val{}, reals: map[arrayKey]*tensor.Tensor{}, opset: f.Opset[""]}
 	if s.opset == 0 {
 		s.opset = 1 // files before operator sets had versions
 	}
@@ -37,9 +41,6 @@ func FromONNX(f *onnx.Model) (*Imported, error) {
 	}
 	for i := range f.Graph.Nodes {
 		n := &f.Graph.Nodes[i]
-		if err := onnxQuantized(n); err != nil {
-			return nil, err
-		}
 		for _, in := range n.Inputs {
 			s.uses[in]++
 		}
@@ -51,18 +52,6 @@ func FromONNX(f *onnx.Model) (*Imported, error) {
 		return nil, err
 	}
 	return im.finish()
-}
-
-// onnxQuantized refuses a quantized model as a whole, by its first operator.
-func onnxQuantized(n *onnx.Node) error {
-	switch n.OpType {
-	case "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger":
-	default:
-		if !strings.HasPrefix(n.OpType, "QLinear") {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: this is a quantized model (node %s); this version reads float models", ErrUnsupported, onnxLabel(n))
 }
 
 func onnxLabel(n *onnx.Node) string {
@@ -149,6 +138,9 @@ func (s *onnxSource) walk(b *build) error {
 		if err != nil {
 			return fmt.Errorf("output %q: %w", o.Name, err)
 		}
+		if v, err = b.real(o.Name, v); err != nil {
+			return err
+		}
 		if err := b.output(o.Name, v); err != nil {
 			return err
 		}
@@ -161,7 +153,7 @@ func (s *onnxSource) done(b *build, n *onnx.Node) bool {
 	if b.first || len(n.Outputs) == 0 {
 		return false
 	}
-	return s.memo[n.Outputs[0]] != nil
+	return s.memo[n.Outputs[0]].isConst()
 }
 
 // onnxWalk is the state of one walk over an ONNX graph.
@@ -176,8 +168,8 @@ func (w *onnxWalk) val(name string) (val, error) {
 	if v, ok := w.b.vals[name]; ok {
 		return v, nil
 	}
-	if t := w.s.memo[name]; t != nil {
-		return val{c: t}, nil
+	if v := w.s.memo[name]; v.isConst() {
+		return v, nil
 	}
 	if t := w.s.init[name]; t != nil {
 		return val{c: t}, nil
@@ -198,11 +190,15 @@ func (w *onnxWalk) name(n *onnx.Node) string {
 
 // node does one operator.
 func (w *onnxWalk) node(i int, n *onnx.Node) error {
-	if n.Domain != "" && n.Domain != "ai.onnx" {
-		return ErrUnsupported
+	f := onnxOps[n.OpType]
+	switch n.Domain {
+	case "", "ai.onnx":
+	case "com.microsoft":
+		f = microsoftOps[n.OpType]
+	default:
+		f = nil
 	}
-	f, ok := onnxOps[n.OpType]
-	if !ok {
+	if f == nil {
 		return ErrUnsupported
 	}
 	if len(n.Outputs) == 0 || n.Outputs[0] == "" {
@@ -226,6 +222,11 @@ func (w *onnxWalk) node(i int, n *onnx.Node) error {
 		if err != nil {
 			return err
 		}
+		if v.q != nil && !takesIntegers[n.OpType] {
+			if v, err = w.float(v); err != nil {
+				return fmt.Errorf("input %q: %w", name, err)
+			}
+		}
 		in[k] = v
 		static = static && v.isConst() && w.b.im.static[v.c]
 	}
@@ -239,7 +240,7 @@ func (w *onnxWalk) node(i int, n *onnx.Node) error {
 		return err
 	}
 	if kept {
-		w.s.memo[n.Outputs[0]] = v.c
+		w.s.memo[n.Outputs[0]] = v
 		return nil
 	}
 	w.b.vals[c.output()] = v

@@ -26,6 +26,9 @@ var onnxOps = map[string]func(*onnxCall) (val, error){
 	"Clip":      actOp((*onnxCall).clip), "HardSigmoid": actOp((*onnxCall).hardSigmoid), "Gelu": actOp((*onnxCall).gelu),
 	"PRelu": (*onnxCall).prelu,
 
+	"QuantizeLinear": (*onnxCall).quantizeLinear, "DequantizeLinear": (*onnxCall).dequantizeLinear,
+	"QLinearConv": (*onnxCall).qlinearConv, "QLinearMatMul": (*onnxCall).qlinearMatMul,
+
 	"Add": binaryOp(graph.Add), "Sub": binaryOp(graph.Sub), "Mul": binaryOp(graph.Mul), "Div": binaryOp(graph.Div),
 	"Max": extremeOp(true), "Min": extremeOp(false),
 
@@ -67,7 +70,17 @@ func binaryOp(fn graph.BinaryKind) func(*onnxCall) (val, error) {
 		if err := c.need(2); err != nil {
 			return val{}, err
 		}
-		return c.b.binary(c.name, fn, c.in[0], c.in[1])
+		l, r := c.in[0], c.in[1]
+		if l.isConst() && r.isConst() {
+			var err error
+			if l, err = c.w.float(l); err != nil {
+				return val{}, err
+			}
+			if r, err = c.w.float(r); err != nil {
+				return val{}, err
+			}
+		}
+		return c.b.binary(c.name, fn, l, r)
 	}
 }
 
@@ -184,22 +197,30 @@ func (c *onnxCall) conv() (val, error) {
 	if err != nil {
 		return val{}, err
 	}
-	if len(w.Shape) != 4 {
-		return val{}, fmt.Errorf("%w: weight of shape %v", ErrUnsupported, w.Shape)
-	}
-	kernel := []int64{int64(w.Shape[2]), int64(w.Shape[3])}
-	if k := c.n.Ints("kernel_shape", kernel); !slices.Equal(k, kernel) {
-		return val{}, fmt.Errorf("kernel_shape %v for a weight of shape %v", k, w.Shape)
-	}
-	win, err := c.window(c.in[0], kernel)
+	groups, win, err := c.convWindow(c.in[0], w)
 	if err != nil {
 		return val{}, err
 	}
+	return c.b.conv(c.name, c.in[0], convolution{Window: win, groups: groups, weight: w, bias: bias, wq: c.in[1].q, bq: c.quantOf(2)})
+}
+
+// convWindow reads the attributes of a convolution with the weight w.
+func (c *onnxCall) convWindow(x val, w *tensor.Tensor) (groups int, win graph.Window, err error) {
+	if len(w.Shape) != 4 {
+		return 0, win, fmt.Errorf("%w: weight of shape %v", ErrUnsupported, w.Shape)
+	}
+	kernel := []int64{int64(w.Shape[2]), int64(w.Shape[3])}
+	if k := c.n.Ints("kernel_shape", kernel); !slices.Equal(k, kernel) {
+		return 0, win, fmt.Errorf("kernel_shape %v for a weight of shape %v", k, w.Shape)
+	}
+	if win, err = c.window(x, kernel); err != nil {
+		return 0, win, err
+	}
 	g := c.n.Int("group", 1)
 	if g < 1 || g > math.MaxInt32 {
-		return val{}, fmt.Errorf("group %d", g)
+		return 0, win, fmt.Errorf("group %d", g)
 	}
-	return c.b.conv(c.name, c.in[0], convolution{Window: win, groups: int(g), weight: w, bias: bias})
+	return int(g), win, nil
 }
 
 // gemm is alpha*x*W + beta*bias.
@@ -219,6 +240,7 @@ func (c *onnxCall) gemm() (val, error) {
 		return val{}, fmt.Errorf("%w: a first operand that is constant or transposed", ErrUnsupported)
 	}
 	turned := c.n.Int("transB", 0) == 0
+	wq, bq := c.in[1].q, c.quantOf(2)
 	if bias != nil {
 		out := 0
 		if len(w.Shape) == 2 {
@@ -231,12 +253,21 @@ func (c *onnxCall) gemm() (val, error) {
 			return val{}, fmt.Errorf("%w: a third operand of shape %v for %d outputs", ErrUnsupported, bias.Shape, out)
 		}
 		if beta := c.n.Float("beta", 1); beta != 1 {
+			if bias, bq, err = c.w.floats(bias, bq); err != nil {
+				return val{}, err
+			}
 			if bias, err = scaled(bias, beta); err != nil {
 				return val{}, err
 			}
 		}
 	}
-	return c.b.dense(c.name, c.in[0], w, turned, bias, c.n.Float("alpha", 1))
+	alpha := c.n.Float("alpha", 1)
+	if alpha != 1 {
+		if w, wq, err = c.w.floats(w, wq); err != nil {
+			return val{}, err
+		}
+	}
+	return c.b.denseConv(c.name, c.in[0], convolution{weight: w, bias: bias, wq: wq, bq: bq}, turned, alpha)
 }
 
 // matMul takes an addition of a vector that follows as its bias.
@@ -252,6 +283,7 @@ func (c *onnxCall) matMul() (val, error) {
 		return val{}, err
 	}
 	var bias *tensor.Tensor
+	var bq *constQuant
 	nodes := c.w.s.m.Graph.Nodes
 	if i := c.index + 1; i < len(nodes) && len(w.Shape) == 2 && c.w.s.uses[c.n.Outputs[0]] == 1 {
 		next := &nodes[i]
@@ -259,13 +291,13 @@ func (c *onnxCall) matMul() (val, error) {
 			k := slices.Index(next.Inputs, c.n.Outputs[0])
 			if k >= 0 {
 				if v, err := c.w.val(next.Inputs[1-k]); err == nil && v.isConst() && len(v.c.Shape) > 0 && v.c.Len() == w.Shape[1] && v.c.Shape[len(v.c.Shape)-1] == w.Shape[1] {
-					bias, c.out = v.c, next.Outputs[0]
+					bias, bq, c.out = v.c, v.q, next.Outputs[0]
 					c.w.skip[i] = true
 				}
 			}
 		}
 	}
-	return c.b.dense(c.name, c.in[0], w, true, bias, 1)
+	return c.b.denseConv(c.name, c.in[0], convolution{weight: w, bias: bias, wq: c.in[1].q, bq: bq}, true, 1)
 }
 
 func (c *onnxCall) pool() (val, error) {
@@ -412,6 +444,12 @@ func (c *onnxCall) pad() (val, error) {
 	value, err := c.scalar("value", 2, 0)
 	if err != nil {
 		return val{}, err
+	}
+	if x := c.in[0]; !x.isConst() && c.b.g.Node(x.id).Type.Quantized() {
+		if zero := c.b.g.Node(x.id).Type.Quant.Zeros[0]; value != float32(zero) {
+			return val{}, fmt.Errorf("%w: padding of bytes by %v, which is not their zero point %d", ErrUnsupported, value, zero)
+		}
+		value = 0 // as a real number
 	}
 	return c.b.pad(c.name, c.in[0], amounts, value)
 }

@@ -142,7 +142,11 @@ func (c *onnxCall) transpose() (val, error) {
 			perm[i] = int(list[i])
 		}
 	}
-	return c.b.transpose(c.in[0], perm)
+	v, err := c.b.transpose(c.in[0], perm)
+	if q := c.in[0].q; q != nil && err == nil {
+		v.q = q.along(slices.Index(perm, q.Axis))
+	}
+	return v, err
 }
 
 func (c *onnxCall) identity() (val, error) {

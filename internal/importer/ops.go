@@ -17,6 +17,11 @@ type convolution struct {
 	// when it is stored so.
 	layout []int
 	bias   *tensor.Tensor // nil if none
+	// wq and bq are set where weight and bias are integers with a scale.
+	wq, bq *constQuant
+	// out is how a convolution of bytes stores its result, nil for one of real
+	// numbers.
+	out *graph.Stored
 }
 
 func (b *build) conv(name string, x val, c convolution) (val, error) {
@@ -33,19 +38,23 @@ func (b *build) conv(name string, x val, c convolution) (val, error) {
 }
 
 func (b *build) emitConv(name string, x val, c convolution, how string, f func(*tensor.Tensor) (*tensor.Tensor, error)) (val, error) {
-	w, err := b.variable(name+".weight", graph.Weight, c.weight, how, f)
+	w, err := b.parameter(name+".weight", graph.Weight, c.weight, c.wq, c.out != nil, how, f)
 	if err != nil {
 		return x, err
 	}
 	in := []graph.ID{x.id, w}
 	if c.bias != nil {
-		id, err := b.variable(name+".bias", graph.Bias, c.bias, "flat", flat)
+		id, err := b.parameter(name+".bias", graph.Bias, c.bias, c.bq, c.out != nil, "flat", flat)
 		if err != nil {
 			return x, err
 		}
 		in = append(in, id)
 	}
-	id, err := b.add(name, graph.Conv2D{Window: c.Window, Groups: c.groups, Bias: c.bias != nil}, in...)
+	var op graph.Op = graph.Conv2D{Window: c.Window, Groups: c.groups, Bias: c.bias != nil}
+	if c.out != nil {
+		op = graph.QConv2D{Window: c.Window, Stored: *c.out, Groups: c.groups, Bias: c.bias != nil, Rounding: graph.SingleRounding}
+	}
+	id, err := b.add(name, op, in...)
 	if err != nil {
 		return x, err
 	}
@@ -71,6 +80,12 @@ func (b *build) foldPad(w graph.Window, x graph.ID) (graph.Window, graph.ID) {
 // dense is a fully connected layer over the last axis of a [1,K] value: a 1x1
 // convolution of a 1x1 picture. weight is [O,K], or [K,O] when turned.
 func (b *build) dense(name string, x val, weight *tensor.Tensor, turned bool, bias *tensor.Tensor, scale float32) (val, error) {
+	return b.denseConv(name, x, convolution{weight: weight, bias: bias}, turned, scale)
+}
+
+// denseConv is dense with weight, bias and result as c has them.
+func (b *build) denseConv(name string, x val, c convolution, turned bool, scale float32) (val, error) {
+	weight := c.weight
 	if len(weight.Shape) != 2 {
 		return x, fmt.Errorf("%w: weight of shape %v", ErrUnsupported, weight.Shape)
 	}
@@ -101,7 +116,10 @@ func (b *build) dense(name string, x val, weight *tensor.Tensor, turned bool, bi
 		}
 		return scaled(t, scale)
 	}
-	c := convolution{Window: graph.Window{KH: 1, KW: 1}, weight: weight, bias: bias}
+	c.Window = graph.Window{KH: 1, KW: 1}
+	if turned && c.wq != nil { // the outputs' axis comes first
+		c.wq = c.wq.along(1 - c.wq.Axis)
+	}
 	y, err := b.emitConv(name, val{id: id, batch: x.batch}, c, fmt.Sprint("dense ", turned, scale), convert)
 	if err != nil {
 		return y, err
@@ -165,7 +183,14 @@ func (b *build) pool(name string, x val, p graph.Pool) (val, error) {
 			return b.globalPool(name, x)
 		}
 	}
-	id, err := b.add(name, p, x.id)
+	var op graph.Op = p
+	if t := b.g.Node(x.id).Type; t.Quantized() {
+		if !p.Max {
+			return x, fmt.Errorf("%w: the mean of bytes without a scale for the result", ErrUnsupported)
+		}
+		op = graph.QPool{Window: p.Window, Stored: graph.Whole(t.DType, t.Quant.Scales[0], t.Quant.Zeros[0]), Max: true}
+	}
+	id, err := b.add(name, op, x.id)
 	if err != nil {
 		return x, err
 	}
@@ -242,6 +267,12 @@ func (b *build) binary(name string, fn graph.BinaryKind, l, r val) (val, error) 
 		t, err := foldBinary(fn, l.c, r.c)
 		return val{c: t}, err
 	}
+	return b.elementwise(name, graph.Binary{Fn: fn}, l, r)
+}
+
+// elementwise is an operation of two operands, not both constant, with NumPy's
+// broadcasting.
+func (b *build) elementwise(name string, op graph.Op, l, r val) (val, error) {
 	like := l // the operand whose layout the result takes
 	if l.isConst() {
 		like = r
@@ -251,7 +282,7 @@ func (b *build) binary(name string, fn graph.BinaryKind, l, r val) (val, error) 
 		var err error
 		switch {
 		case v.isConst():
-			ids[i], err = b.operand(name, v.c, like)
+			ids[i], err = b.operand(name, v, like, op)
 		case len(v.shape) != len(like.shape):
 			err = fmt.Errorf("%w: operands of shape %v and %v", ErrUnsupported, tensor.Shape(l.shape), tensor.Shape(r.shape))
 		default:
@@ -264,15 +295,17 @@ func (b *build) binary(name string, fn graph.BinaryKind, l, r val) (val, error) 
 			return like, err
 		}
 	}
-	id, err := b.add(name, graph.Binary{Fn: fn}, ids...)
+	id, err := b.add(name, op, ids...)
 	if err != nil {
 		return like, err
 	}
 	return b.stored(id, like.axes, like.batch), nil
 }
 
-// operand emits a constant with its axes stored as those of like.
-func (b *build) operand(name string, t *tensor.Tensor, like val) (graph.ID, error) {
+// operand emits a constant with its axes stored as those of like, as integers
+// where op takes them.
+func (b *build) operand(name string, v val, like val, op graph.Op) (graph.ID, error) {
+	t := v.c
 	s := t.Shape
 	for len(s) > len(like.shape) && s[0] == 1 {
 		s = s[1:]
@@ -291,13 +324,22 @@ func (b *build) operand(name string, t *tensor.Tensor, like val) (graph.ID, erro
 		return graph.None, fmt.Errorf("%w: a constant of shape %v reaches over the batch axis", ErrUnsupported, t.Shape)
 	}
 	const suffix = ".constant"
-	return b.constant(name+suffix, t, fmt.Sprint("operand", full, like.axes), func(t *tensor.Tensor) (*tensor.Tensor, error) {
+	how := fmt.Sprint("operand", full, like.axes)
+	arrange := func(t *tensor.Tensor) (*tensor.Tensor, error) {
 		t, err := t.Reshape(full)
 		if err != nil {
 			return nil, err
 		}
 		return t.Transpose(like.axes...)
-	})
+	}
+	if v.q == nil {
+		return b.constant(name+suffix, t, how, arrange)
+	}
+	if len(v.q.Scales) != 1 {
+		return graph.None, fmt.Errorf("%w: a constant with a scale for each channel", ErrUnsupported)
+	}
+	_, ints := op.(graph.QBinary)
+	return b.parameter(name+suffix, graph.Weight, t, v.q, ints, how, arrange)
 }
 
 func (b *build) concat(name string, axis int64, xs []val) (val, error) {

@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,28 +14,6 @@ import (
 	"github.com/mobilenet-go/mobilenet/internal/graph"
 	"github.com/mobilenet-go/mobilenet/tensor"
 )
-
-// TestQuantizedRefused opens every quantized file of the test data.
-func TestQuantizedRefused(t *testing.T) {
-	dir := dataDir(t)
-	files, _ := filepath.Glob(filepath.Join(dir, "models", "*", "*"))
-	n := 0
-	for _, f := range files {
-		base := filepath.Base(f)
-		ext := filepath.Ext(base)
-		if ext != ".onnx" && ext != ".tflite" || strings.Contains(base, "_float") {
-			continue
-		}
-		n++
-		_, err := tryOpen(f)
-		if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "quantized model") || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v", base, err)
-		}
-	}
-	if n == 0 {
-		t.Skip("no quantized files")
-	}
-}
 
 func picture(shape ...int) onnx.ValueInfo {
 	return onnx.ValueInfo{Name: "x", DType: tensor.F32, HasShape: true, Shape: shape}
@@ -81,7 +58,7 @@ func TestONNXRefused(t *testing.T) {
 	}{
 		{"operator", net(x, []onnx.Node{node("LSTM", "x")}), "node 'Foo' (ONNX op 'LSTM'): not supported"},
 		{"domain", net(x, []onnx.Node{custom}, w), "node 'Foo' (ONNX op 'com.example.Conv'): not supported"},
-		{"quantized", net(x, []onnx.Node{node("QLinearConv", "x")}), "quantized model"},
+		{"sums of integers", net(x, []onnx.Node{node("ConvInteger", "x")}), "node 'Foo' (ONNX op 'ConvInteger'): not supported"},
 		{"two inputs", second, `"x" and "z"`},
 		{"no input", &onnx.Model{}, "no input"},
 		{"no output", &onnx.Model{Graph: onnx.Graph{Inputs: []onnx.ValueInfo{x}}}, "no output"},
@@ -158,7 +135,7 @@ func TestTFLiteRefused(t *testing.T) {
 	}{
 		{"operator", one(tflite.Builtin(16), nil), "node 'Foo' (TFLite op 'LSTM'): not supported"},
 		{"custom", named, "node 'Foo' (TFLite op 'TFLite_Detection_PostProcess'): not supported"},
-		{"quantized", quantized, `quantized model (tensor "x" is UINT8)`},
+		{"quantized", quantized, `tensor "Foo" is FLOAT32`},
 		{"quantized weight", hybrid, "quantized weight"},
 		{"empty", &tflite.Model{}, "no graph"},
 		{"no output", none, "no output"},

@@ -86,7 +86,7 @@ func TestWords(t *testing.T) {
 	list := slices.Sorted(maps.Keys(words))
 	dir := t.TempDir()
 	object := filepath.Join(dir, "words.o")
-	cmd := exec.Command(as, "-o", object, "-")
+	cmd := exec.Command(as, "-march=armv8.2-a+dotprod", "-o", object, "-")
 	cmd.Stdin = strings.NewReader(strings.Join(list, "\n") + "\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -66,15 +66,16 @@ func mixFixed(p, r, q, s, y []uint8, v1, h1 int32) {
 	}
 }
 
-// mixFloat interpolates in float32; the conversions keep products from being
-// fused into sums.
+// mixFloat interpolates in float32, in the order of the definition; the
+// conversions keep products from being fused into sums.
 func mixFloat(p, r, q, s, y []uint8, v1, h1 float32) {
 	v0, h0 := 1-v1, 1-h1
+	a, b, c, d := float32(v0*h0), float32(v0*h1), float32(v1*h0), float32(v1*h1)
 	for i := range y {
-		sum := float32(float32(float32(p[i])*v0) * h0)
-		sum += float32(float32(float32(r[i])*v1) * h0)
-		sum += float32(float32(float32(q[i])*v0) * h1)
-		sum += float32(float32(float32(s[i])*v1) * h1)
+		sum := float32(float32(p[i]) * a)
+		sum += float32(float32(q[i]) * b)
+		sum += float32(float32(r[i]) * c)
+		sum += float32(float32(s[i]) * d)
 		y[i] = uint8(sum + 0.5)
 	}
 }

@@ -91,22 +91,22 @@ var refQConv = QConvKernel{
 
 // QBinaryKernels lists the arithmetic of two operands of bytes.
 func QBinaryKernels() []Kernel[QBinary] {
-	return []Kernel[QBinary]{refKernel("binaryU8Ref", 0, ref.QBinary)}
+	return append(vecQBinaryKernels(), refKernel("binaryU8Ref", 0, ref.QBinary))
 }
 
 // TableKernels lists the look-ups.
 func TableKernels() []Kernel[Table] {
-	return []Kernel[Table]{refKernel("tableU8Ref", 0, ref.Table)}
+	return append(vecTableKernels(), refKernel("tableU8Ref", 0, ref.Table))
 }
 
 // QuantizeKernels lists the roundings to bytes.
 func QuantizeKernels() []Kernel[Quantize] {
-	return []Kernel[Quantize]{refKernel("quantizeU8Ref", 0, ref.Quantize)}
+	return append(vecQuantizeKernels(), refKernel("quantizeU8Ref", 0, ref.Quantize))
 }
 
 // DequantizeKernels lists the ways back to real numbers.
 func DequantizeKernels() []Kernel[Dequantize] {
-	return []Kernel[Dequantize]{refKernel("dequantizeU8Ref", 0, ref.Dequantize)}
+	return append(vecDequantizeKernels(), refKernel("dequantizeU8Ref", 0, ref.Dequantize))
 }
 
 // QPoolKernels lists the means and maxima of bytes over windows.
@@ -116,7 +116,7 @@ func QPoolKernels() []Kernel[QPool] {
 
 // QMeanKernels lists the means of bytes over pictures.
 func QMeanKernels() []Kernel[QMean] {
-	return []Kernel[QMean]{refKernel("meanU8Ref", 0, ref.QMean)}
+	return append(vecQMeanKernels(), refKernel("meanU8Ref", 0, ref.QMean))
 }
 
 // QSoftmaxKernels lists the softmaxes of rows of bytes.

@@ -122,7 +122,7 @@ func (e *equalizer) level(first, second graph.ID) {
 	if len(f.In) > 2 {
 		bias = e.values(f.In[2])
 	}
-	lo, hi := bounds(f.Op.(graph.Conv2D).Act)
+	lo, hi := cuts(f.Op.(graph.Conv2D).Act)
 	seen := e.seen[f.Name]
 	top := e.hi[first]
 	if top == nil {
@@ -174,9 +174,9 @@ func reached(v, bound float64) bool {
 	return bound > 0 && !math.IsInf(bound, 1) && v > bound*boundMargin
 }
 
-// bounds is what an activation cuts at; a lower bound of 0 cuts nothing that
+// cuts is what an activation cuts at; a lower bound of 0 cuts nothing that
 // scales.
-func bounds(a graph.Act) (lo, hi float64) {
+func cuts(a graph.Act) (lo, hi float64) {
 	switch a.Kind {
 	case graph.ReLU:
 		return 0, math.Inf(1)

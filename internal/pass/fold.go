@@ -14,7 +14,8 @@ import (
 // function: batch norms disappear into the convolutions before them,
 // activations and residual additions into their epilogues, squeeze-and-excite
 // scales into the pointwise convolution after them, dropout and unused nodes
-// disappear. Every Variable must have a value; it becomes a constant.
+// disappear. Every Variable must have a value; it becomes a constant. What
+// stands between Dequantize and Quantize nodes becomes arithmetic on bytes.
 //
 // A value that is an output, or that two nodes read, is always computed as it
 // stands, so that taps stay exact.
@@ -31,10 +32,17 @@ type Folder struct {
 	Bounds bool
 
 	arrays map[[2]*graph.Array][2]*graph.Array
+	reals  map[*graph.Array]*graph.Array
+	biases map[biasKey]*graph.Array
+	onesOf map[[3]int]*graph.Array
 }
 
 // Fold is the function Fold, with arrays shared between calls.
 func (c *Folder) Fold(g *graph.Graph) (*graph.Graph, error) {
+	g, err := c.integers(g)
+	if err != nil {
+		return nil, err
+	}
 	f := &folder{
 		cache: c, src: g, uses: g.Uses(), live: reachable(g),
 		convs: make(map[graph.ID]*fused), to: make([]graph.ID, len(g.Nodes)),

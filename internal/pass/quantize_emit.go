@@ -254,9 +254,6 @@ func weightScales(w, bias []float32, outs int, in float32, given []float32, perT
 	return scales, nil
 }
 
-// maxBias leaves half of a sum's range to the products.
-const maxBias = 1 << 30
-
 func quantizeWeights(w []float32, scales []float32) []byte {
 	raw := make([]byte, len(w))
 	per := len(w) / len(scales)

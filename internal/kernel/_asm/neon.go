@@ -73,6 +73,8 @@ var neonOps = map[string]uint32{
 	// Minimum and maximum of a NaN and a number are NaNs.
 	"fmax": 0x4e20f400,
 	"fmin": 0x4ea0f400,
+	// The number, of a NaN and a number.
+	"fmaxnm": 0x4e20c400,
 	// All ones where n > m, n >= m.
 	"fcmgt": 0x6ea0e400,
 	"fcmge": 0x6e20e400,
@@ -85,7 +87,8 @@ func (a *asm) op(name string, d, n, m int) {
 
 // neonOps2 are the operations on one register of four numbers.
 var neonOps2 = map[string]uint32{
-	"fcvtns": 0x4e21a800, // to the nearest integer
+	"fcvtns": 0x4e21a800, // to the nearest integer, of two to the even one
+	"fcvtas": 0x4e21c800, // the same, away from zero
 	"scvtf":  0x4e21d800, // from an integer
 	"fsqrt":  0x6ea1f800,
 }

@@ -94,8 +94,9 @@ func (a *QBinaryArgs) Scales(sa, sb, sy float64) {
 	a.Mult, a.Shift = QuantizeMultiplier(twice / ((1 << qAddShift) * sy))
 }
 
-// QuantizeArgs turns float32s into bytes: round(x/Scale) + Zero, clamped, ties
-// away from zero or to even.
+// QuantizeArgs turns float32s into bytes: round(x/Scale) + Zero, clamped. The
+// quotient is float64 and ties go away from zero as in TFLite, or, if Even, it
+// is float32 and they go to even as in ONNX Runtime.
 type QuantizeArgs struct {
 	Len    int
 	Scale  float32
@@ -109,11 +110,11 @@ type QuantizeArgs struct {
 // Quantize computes it by its definition.
 func Quantize(a *QuantizeArgs) {
 	for i, x := range a.X[:a.Len] {
-		v := float64(x / a.Scale)
+		var v float64
 		if a.Even {
-			v = math.RoundToEven(v)
+			v = math.RoundToEven(float64(x / a.Scale))
 		} else {
-			v = math.Round(v)
+			v = math.Round(float64(x) / float64(a.Scale))
 		}
 		if v += float64(a.Zero); !(v >= float64(a.Lo)) { // not a number counts as the least
 			v = float64(a.Lo)

@@ -28,10 +28,10 @@ func ByteResize(a *ByteResizeArgs) {
 			// The conversions keep products from being fused into sums.
 			q := func(y, x int) float32 { return float32(at(y, x)) }
 			v0, v1, h0, h1 := 1-v.Frac, v.Frac, 1-h.Frac, h.Frac
-			sum := float32(float32(q(v.Lo, h.Lo)*v0) * h0)
-			sum += float32(float32(q(v.Hi, h.Lo)*v1) * h0)
-			sum += float32(float32(q(v.Lo, h.Hi)*v0) * h1)
-			sum += float32(float32(q(v.Hi, h.Hi)*v1) * h1)
+			sum := float32(q(v.Lo, h.Lo) * float32(v0*h0))
+			sum += float32(q(v.Lo, h.Hi) * float32(v0*h1))
+			sum += float32(q(v.Hi, h.Lo) * float32(v1*h0))
+			sum += float32(q(v.Hi, h.Hi) * float32(v1*h1))
 			a.Y[i] = uint8(sum + 0.5)
 		}
 	}

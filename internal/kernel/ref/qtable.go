@@ -98,3 +98,19 @@ func FloatTable(s TableSpec, f func(x float32) float32, even bool) (t [256]uint8
 	}
 	return t
 }
+
+// LeakyTable is TFLite's leaky ReLU: two changes of scale, one for each sign.
+func LeakyTable(s TableSpec, alpha float32) (t [256]uint8) {
+	m, shift := QuantizeMultiplier(float64(s.XScale / s.YScale))
+	ma, shiftA := QuantizeMultiplier(float64(s.XScale * alpha / s.YScale))
+	for i := range t {
+		v := int32(i) - int32(s.XZero)
+		if v < 0 {
+			v = Rescale(v, ma, shiftA, false)
+		} else {
+			v = Rescale(v, m, shift, false)
+		}
+		t[i] = clampByte(int32(s.YZero)+v, s.Lo, s.Hi)
+	}
+	return t
+}

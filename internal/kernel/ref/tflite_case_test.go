@@ -109,7 +109,7 @@ func (c *kase) file() ([]byte, error) {
 	if op.Code.Version == 3 && !slices.Contains([]tflite.Builtin{tflite.Conv2D, tflite.DepthwiseConv2D, tflite.ResizeBilinear, tflite.ResizeNearestNeighbor}, op.Code.Builtin) {
 		op.Code.Version = 2
 	}
-	if op.Code.Builtin == tflite.HardSwish {
+	if op.Code.Builtin == tflite.HardSwish || op.Code.Builtin == tflite.ReLUN1To1 {
 		op.Code.Version = 1
 	}
 	g.Operators = []tflite.Operator{op}

@@ -173,8 +173,72 @@ func (c *kase) ours() []byte {
 		y = c.table(ref.FloatTable(c.spec(), func(x float32) float32 { return 1 / (1 + float32(math.Exp(float64(-x)))) }, false))
 	case "TANH":
 		y = c.table(ref.FloatTable(c.spec(), func(x float32) float32 { return float32(math.Tanh(float64(x))) }, false))
+	case "QUANTIZE":
+		if c.In[0].Type == "float32" {
+			a := ref.QuantizeArgs{Len: c.In[0].elems(), Scale: c.Out.Scale[0], Zero: c.Out.zero(), Hi: 255, X: c.In[0].floats(), Y: make([]uint8, c.Out.elems())}
+			ref.Quantize(&a)
+			y = a.Y
+		} else {
+			y = c.table(ref.RescaleTable(c.spec(), false))
+		}
+	case "DEQUANTIZE":
+		a := ref.DequantizeArgs{Len: c.In[0].elems(), Scale: c.In[0].Scale[0], Y: make([]float32, c.Out.elems())}
+		a.X, a.Zero = c.In[0].stored()
+		ref.Dequantize(&a)
+		return bytesOf(a.Y...)
+	case "RELU", "RELU6", "RELU_N1_TO_1":
+		c := *c
+		c.Act = map[string]int{"RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}[c.Op]
+		s := c.spec()
+		s.Lo, s.Hi = c.clamp()
+		y = c.table(ref.RescaleTable(s, false))
+	case "LEAKY_RELU":
+		y = c.table(ref.LeakyTable(c.spec(), c.Beta))
+	case "ARG_MAX":
+		a := ref.ArgMaxArgs{Cols: c.In[0].Shape[1], Rows: c.In[0].Shape[0], Y: make([]int32, c.Out.elems())}
+		a.X, _ = c.In[0].stored()
+		ref.ArgMax(&a)
+		return bytesOf(a.Y...)
+	case "CONCATENATION":
+		y = c.concat()
+	case "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR":
+		y = c.resize()
+	case "PAD":
+		s, p := c.In[0].Shape, c.In[1].ints()
+		a := ref.PadArgs[uint8]{N: s[0], H: s[1], W: s[2], C: s[3], Top: int(p[2]), Bottom: int(p[3]), Left: int(p[4]), Right: int(p[5]), Value: float32(c.Out.zero()), Y: make([]uint8, c.Out.elems())}
+		a.X, _ = c.In[0].stored()
+		ref.Pad(&a)
+		y = a.Y
 	default:
 		panic(fmt.Sprint("no reference for ", c.Op))
 	}
 	return flip(y, c.Out.Type)
+}
+
+func (c *kase) concat() (y []uint8) {
+	for i := range c.In {
+		part := *c
+		part.In = c.In[i : i+1]
+		s := part.spec()
+		x, _ := part.In[0].stored()
+		if s.XScale != s.YScale || s.XZero != s.YZero {
+			x = part.table(ref.JoinTable(s))
+		}
+		y = append(y, x...)
+	}
+	return y
+}
+
+func (c *kase) resize() []uint8 {
+	s, o := c.In[0].Shape, c.Out.Shape
+	a := ref.ByteResizeArgs{N: s[0], H: s[1], W: s[2], C: s[3], OH: o[1], OW: o[2], Nearest: c.Op != "RESIZE_BILINEAR", Signed: c.In[0].Type == "int8", Y: make([]uint8, c.Out.elems())}
+	switch {
+	case c.Align:
+		a.Rule = ref.AlignCorners
+	case !c.Half:
+		a.Rule = ref.Asymmetric
+	}
+	a.X, _ = c.In[0].stored()
+	ref.ByteResize(&a)
+	return a.Y
 }

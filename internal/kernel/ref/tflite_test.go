@@ -215,10 +215,103 @@ func (d drawn) table(op, typ string) kase {
 		if c.Out.Scale[0], c.Out.Zero = 1.0/256, 0; typ == "int8" {
 			c.Out.Zero = -128
 		}
+	case "LEAKY_RELU":
+		c.Beta = d.scale(0.01, 0.5)
 	case "TANH":
 		if c.Out.Scale[0], c.Out.Zero = 1.0/128, 128; typ == "int8" {
 			c.Out.Zero = 0
 		}
+	}
+	return c
+}
+
+// quantize takes real numbers or the integers of the other type or scale.
+func (d drawn) quantize(from, typ string) kase {
+	x := d.value("uint8", d.scale(0.01, 0.1), 1, 16, 16, 1)
+	if x.Type = from; from == "float32" {
+		x.Scale, x.Zero = nil, 0
+		real := make([]float32, 256)
+		y := d.out(typ, d.scale(0.01, 0.1), x.Shape...)
+		for i := range real {
+			real[i] = y.Scale[0] * (float32(i)/2 + 60 - float32(y.zero())) // ties among them
+			if i%3 == 0 {
+				real[i] = float32(d.NormFloat64())
+			}
+		}
+		x.Data = bytesOf(real...)
+		return kase{Op: "QUANTIZE", In: []value{x}, Out: y}
+	}
+	x.Zero = d.zero(from)
+	for i := range x.Data {
+		x.Data[i] = byte(i)
+	}
+	y := d.out(typ, x.Scale[0]*d.scale(0.3, 3), x.Shape...)
+	switch d.IntN(4) {
+	case 0:
+		y.Scale = x.Scale
+	case 1:
+		y.Scale, y.Zero = x.Scale, int(x.zero())
+		if typ == "int8" {
+			y.Zero -= 128
+		}
+	}
+	return kase{Op: "QUANTIZE", In: []value{x}, Out: y}
+}
+
+func (d drawn) dequantize(typ string) kase {
+	x := d.value(typ, d.scale(0.01, 0.1), 1, 16, 16, 1)
+	return kase{Op: "DEQUANTIZE", In: []value{x}, Out: value{Type: "float32", Shape: x.Shape}}
+}
+
+func (d drawn) resize(op, typ string) kase {
+	x := d.value(typ, d.scale(0.01, 0.1), 1+d.IntN(2), 1+d.IntN(9), 1+d.IntN(9), 1+d.IntN(20))
+	size := []int32{1 + int32(d.IntN(20)), 1 + int32(d.IntN(20))}
+	if d.IntN(3) == 0 {
+		size = []int32{int32(2 * x.Shape[1]), int32(2 * x.Shape[2])}
+	}
+	c := kase{Op: op, In: []value{x, {Type: "int32", Shape: []int{2}, Data: bytesOf(size...), Const: true}}}
+	c.Out = value{Type: typ, Shape: []int{x.Shape[0], int(size[0]), int(size[1]), x.Shape[3]}, Scale: x.Scale, Zero: x.Zero}
+	switch d.IntN(3) {
+	case 0:
+		c.Align = true
+	case 1:
+		c.Half = true
+	}
+	return c
+}
+
+func (d drawn) pad(typ string) kase {
+	x := d.value(typ, d.scale(0.01, 0.1), 1+d.IntN(2), 1+d.IntN(9), 1+d.IntN(9), 1+d.IntN(20))
+	p := []int32{0, 0, int32(d.IntN(4)), int32(d.IntN(4)), int32(d.IntN(4)), int32(d.IntN(4)), 0, 0}
+	s := []int{x.Shape[0], x.Shape[1] + int(p[2]+p[3]), x.Shape[2] + int(p[4]+p[5]), x.Shape[3]}
+	return kase{Op: "PAD", In: []value{x, {Type: "int32", Shape: []int{4, 2}, Data: bytesOf(p...), Const: true}},
+		Out: value{Type: typ, Shape: s, Scale: x.Scale, Zero: x.Zero}}
+}
+
+// argMax has few different bytes, so that the greatest is there twice.
+func (d drawn) argMax(typ string) kase {
+	x := d.value(typ, 1, 1+d.IntN(20), 1+d.IntN(40))
+	for i := range x.Data {
+		x.Data[i] &= 0x87
+	}
+	axis := value{Type: "int32", Shape: []int{1}, Data: bytesOf[int32](1), Const: true}
+	return kase{Op: "ARG_MAX", In: []value{x, axis}, Out: value{Type: "int32", Shape: x.Shape[:1]}}
+}
+
+// concat joins pictures along the first axis, uint8s of scales of their own.
+func (d drawn) concat(typ string) kase {
+	c := kase{Op: "CONCATENATION", Axis: 0}
+	n := 2 + d.IntN(3)
+	c.Out = d.out(typ, d.scale(0.01, 0.1), n, 16, 16, 1)
+	for range n {
+		x := d.value(typ, c.Out.Scale[0]*d.scale(0.4, 2.5), 1, 16, 16, 1)
+		if typ == "int8" || d.IntN(4) == 0 {
+			x.Scale, x.Zero = c.Out.Scale, c.Out.Zero
+		}
+		for i := range x.Data {
+			x.Data[i] = byte(i)
+		}
+		c.In = append(c.In, x)
 	}
 	return c
 }
@@ -259,7 +352,14 @@ func (d drawn) draws() map[string]func(typ string) kase {
 	for _, op := range []string{"AVERAGE_POOL_2D", "MAX_POOL_2D"} {
 		m[op] = func(typ string) kase { return d.pool(op, typ) }
 	}
-	for _, op := range []string{"HARD_SWISH", "LOGISTIC", "TANH"} {
+	for _, from := range []string{"float32", "uint8", "int8"} {
+		m["QUANTIZE "+from] = func(typ string) kase { return d.quantize(from, typ) }
+	}
+	m["DEQUANTIZE"], m["CONCATENATION"], m["ARG_MAX"], m["PAD"] = d.dequantize, d.concat, d.argMax, d.pad
+	for _, op := range []string{"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"} {
+		m[op] = func(typ string) kase { return d.resize(op, typ) }
+	}
+	for _, op := range []string{"HARD_SWISH", "LOGISTIC", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"} {
 		m[op] = func(typ string) kase { return d.table(op, typ) }
 	}
 	return m
@@ -300,11 +400,12 @@ func TestTFLiteGolden(t *testing.T) {
 		m := d.draws()
 		for _, name := range slices.Sorted(maps.Keys(m)) {
 			for _, typ := range []string{"uint8", "int8"} {
-				for n := 0; n < 3; {
-					if c := m[name](typ); c.size() < 900 {
-						cases = append(cases, c)
-						n++
+				for range 3 {
+					c := m[name](typ)
+					for try := 0; try < 100 && c.size() > 900; try++ {
+						c = m[name](typ)
 					}
+					cases = append(cases, c)
 				}
 			}
 		}
