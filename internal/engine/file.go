@@ -31,11 +31,12 @@ import (
 //	mobilenet.labels          JSON list of the classes' names
 //	mobilenet.class_ids       JSON list of their names in the data set
 //	mobilenet.metrics         JSON object of figures
+//	mobilenet.quantization    how an integer network was made, a JSON object
 //	mobilenet.license, mobilenet.source, mobilenet.source_format,
 //	mobilenet.source_sha256
 //
 // The tensors are the network's variables under their canonical names, some of
-// them perhaps in half precision, and
+// them perhaps in half precision, or the constants of an integer graph, and
 // golden.input [H,W,3] in bytes with golden.output, the scores that the
 // network gave for it when the file was written.
 const (
@@ -93,7 +94,7 @@ func readOwn(set *weights.Set, opt *Options) (*Model, error) {
 	}
 	i.Probabilities = meta("probabilities") == "true"
 	i.RecipeGuessed = said == "" && opt.Preprocess == ""
-	i.License, i.Source = meta("license"), meta("source")
+	i.License, i.Source, i.Quantized = meta("license"), meta("source"), meta("quantization")
 	if text := meta("class_ids"); text != "" {
 		if err := json.Unmarshal([]byte(text), &i.ClassIDs); err != nil {
 			return nil, fmt.Errorf("%s: class ids: %w", path, err)
@@ -127,14 +128,20 @@ func readGraph(set *weights.Set, opt *Options) (*Model, error) {
 	}
 	var params int64
 	used := make(map[string]bool)
-	g, err := graph.Unmarshal([]byte(text), func(name string, shape tensor.Shape) (*graph.Array, error) {
+	g, err := graph.Unmarshal([]byte(text), func(name string, want graph.Type) (*graph.Array, error) {
 		t := set.Get(name)
-		if t == nil || !t.Shape.Equal(shape) {
-			return nil, fmt.Errorf("tensor %q %v is missing or of another shape", name, shape)
+		if t == nil || !t.Shape.Equal(want.Shape) {
+			return nil, fmt.Errorf("tensor %q %v is missing or of another shape", name, want.Shape)
 		}
 		used[name] = true
 		params += int64(t.Len())
-		return array(t)
+		if want.DType == tensor.F32 {
+			return array(t)
+		}
+		if t.DType != want.DType {
+			return nil, fmt.Errorf("tensor %q is %v, not %v", name, t.DType, want.DType)
+		}
+		return &graph.Array{Shape: t.Shape, Bytes: t.Data}, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -209,7 +216,7 @@ func (m *Model) Set(ctx context.Context, opt SaveOptions) (*weights.Set, error) 
 		"version": formatVersion, "name": i.Name, "rows": strconv.Itoa(i.Rows),
 		"input":      fmt.Sprintf("%dx%d", i.H, i.W),
 		"preprocess": i.Recipe.String(), "source_format": i.Format,
-		"license": first(opt.License, i.License), "source": first(opt.Source, i.Source), "source_sha256": i.SHA256,
+		"quantization": i.Quantized, "license": first(opt.License, i.License), "source": first(opt.Source, i.Source), "source_sha256": i.SHA256,
 	}
 	for key, on := range map[string]bool{"background": i.Background, "probabilities": i.Probabilities} {
 		if on {
@@ -263,11 +270,7 @@ func (m *Model) Set(ctx context.Context, opt SaveOptions) (*weights.Set, error) 
 		if n.Value == nil {
 			continue
 		}
-		stored := tensor.F32
-		if halved(n.Value.Shape) {
-			stored = opt.Store
-		}
-		t, err := tensor.FromFloat32As(n.Name, stored, n.Value.Shape, n.Value.Data)
+		t, err := storedAs(n, opt.Store)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", i.Path, err)
 		}
@@ -279,6 +282,18 @@ func (m *Model) Set(ctx context.Context, opt SaveOptions) (*weights.Set, error) 
 		return set, nil
 	}
 	return set, m.addGolden(ctx, set)
+}
+
+// storedAs is a variable or constant as a tensor of the file. Integers are
+// stored as they are.
+func storedAs(n *graph.Node, store tensor.DType) (*tensor.Tensor, error) {
+	if n.Type.DType != tensor.F32 {
+		return tensor.New(n.Name, n.Type.DType, n.Value.Shape, n.Value.Bytes)
+	}
+	if !halved(n.Value.Shape) {
+		store = tensor.F32
+	}
+	return tensor.FromFloat32As(n.Name, store, n.Value.Shape, n.Value.Values(nil))
 }
 
 func marshalInto(meta map[string]string, key string, v any) error {

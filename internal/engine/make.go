@@ -44,6 +44,11 @@ func FromGraph(g *graph.Graph, net *arch.Net, info Info, opt *Options) (*Model, 
 		}
 		info.Params += int64(len(n.Value.Data))
 	}
+	for i := range g.Nodes { // of an integer graph, which has no variables
+		if _, ok := g.Nodes[i].Op.(graph.Constant); ok && net == nil {
+			info.Params += int64(g.Nodes[i].Value.Len())
+		}
+	}
 	if net != nil {
 		info.Name, info.Dialect, info.Spec = net.Name, net.Dialect.Name, net.Spec()
 	}

@@ -14,11 +14,21 @@ import (
 // the arrays, which travel as tensors named after their nodes.
 
 type nodeJSON struct {
-	Name  string          `json:"name"`
-	Op    string          `json:"op"`
-	In    []ID            `json:"in,omitempty"`
-	Shape tensor.Shape    `json:"shape,omitempty"` // leaves only
+	Name  string       `json:"name"`
+	Op    string       `json:"op"`
+	In    []ID         `json:"in,omitempty"`
+	Shape tensor.Shape `json:"shape,omitempty"` // leaves only
+	// Type and Quant are those of constants of integers.
+	Type  string          `json:"type,omitempty"`
+	Quant *quantJSON      `json:"quant,omitempty"`
 	Attr  json.RawMessage `json:"attr,omitempty"`
+}
+
+// quantJSON is a Quant; zero points that are all 0 are left out.
+type quantJSON struct {
+	Scales list[float32] `json:"scales"`
+	Zeros  list[int32]   `json:"zeros,omitempty"`
+	Axis   int           `json:"axis,omitempty"`
 }
 
 type graphJSON struct {
@@ -90,7 +100,7 @@ func newOp(kind string) Op {
 	case "fake_quant_weight":
 		return &FakeQuantWeight{}
 	}
-	return nil
+	return newIntegerOp(kind)
 }
 
 func written(op Op) string {
@@ -100,7 +110,7 @@ func written(op Op) string {
 	case Pool:
 		return "pool"
 	}
-	return op.Kind()
+	return writtenInteger(op)
 }
 
 // MarshalJSON writes the structure of the graph; the arrays of its Variables
@@ -121,6 +131,9 @@ func (g *Graph) MarshalJSON() ([]byte, error) {
 		case Input, Variable, Constant:
 			j.Shape = n.Type.Shape
 		}
+		if n.Type.DType != tensor.F32 && len(n.In) == 0 {
+			j.Type, j.Quant = n.Type.DType.String(), writtenQuant(n.Type.Quant)
+		}
 		out.Nodes[i] = j
 	}
 	return json.Marshal(out)
@@ -135,7 +148,7 @@ const (
 // Unmarshal reads what MarshalJSON wrote and fetches the array of every
 // Variable and Constant by its node's name. Every node is checked as if it
 // were added by hand.
-func Unmarshal(data []byte, fetch func(name string, shape tensor.Shape) (*Array, error)) (*Graph, error) {
+func Unmarshal(data []byte, fetch func(name string, t Type) (*Array, error)) (*Graph, error) {
 	if len(data) > maxText {
 		return nil, fmt.Errorf("graph: %d bytes of text, the limit is %d", len(data), maxText)
 	}
@@ -166,7 +179,7 @@ func Unmarshal(data []byte, fetch func(name string, shape tensor.Shape) (*Array,
 	return g, nil
 }
 
-func (g *Graph) read(n nodeJSON, op Op, fetch func(string, tensor.Shape) (*Array, error)) error {
+func (g *Graph) read(n nodeJSON, op Op, fetch func(string, Type) (*Array, error)) error {
 	switch op := op.(type) {
 	case *Input:
 		if elems, err := n.Shape.Elems(); err != nil || elems > math.MaxInt32 {
@@ -175,14 +188,22 @@ func (g *Graph) read(n nodeJSON, op Op, fetch func(string, tensor.Shape) (*Array
 		_, err := g.AddInput(n.Name, F32(n.Shape...))
 		return err
 	case *Constant:
-		a, err := fetch(n.Name, n.Shape)
+		t, err := n.constant()
 		if err != nil {
 			return err
 		}
-		_, err = g.AddConstant(n.Name, a)
+		a, err := fetch(n.Name, t)
+		if err != nil {
+			return err
+		}
+		if t.DType == tensor.F32 {
+			_, err = g.AddConstant(n.Name, a)
+		} else {
+			_, err = g.AddIntegers(n.Name, t, a)
+		}
 		return err
 	case *Variable:
-		a, err := fetch(n.Name, n.Shape)
+		a, err := fetch(n.Name, F32(n.Shape...))
 		if err != nil {
 			return err
 		}
@@ -230,7 +251,7 @@ func deref(op Op) Op {
 	case *FakeQuantWeight:
 		return *op
 	}
-	return op
+	return derefInteger(op)
 }
 
 // clip keeps a name from a file short enough for an error message.

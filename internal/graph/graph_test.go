@@ -92,36 +92,101 @@ func sample(t testing.TB) *Graph {
 	return g
 }
 
+// integers is a graph of integers with every operation that can be written.
+func integers(t testing.TB) *Graph {
+	t.Helper()
+	var b Builder
+	s := Stored{tensor.I8, 0.02, -5, -128, 120}
+	x := b.Op("q", Quantize{Stored: s}, b.Input("x", 1, 4, 4, 2))
+	add := func(name string, ty Type) ID {
+		if b.err != nil {
+			return None
+		}
+		raw := make([]byte, ty.Shape.Len()*ty.DType.Size())
+		for i := range raw {
+			raw[i] = byte(i)
+		}
+		return b.keep(b.G.AddIntegers(name, ty, &Array{Shape: ty.Shape, Bytes: raw}))
+	}
+	w := add("w", Type{tensor.I8, tensor.Shape{2, 1, 3, 3}, &Quant{Scales: []float32{0.1, 1e-9}, Zeros: []int32{0, 0}}})
+	bias := add("b", Type{tensor.I32, tensor.Shape{2}, &Quant{Scales: []float32{0.1, 0.3}, Zeros: []int32{0, 0}}})
+	y := b.Op("conv", QConv2D{Window: Square(3, 1, 1, Padding{Same: true}), Stored: s, Groups: 2, Bias: true, Rounding: SingleRounding}, x, w, bias)
+	y = b.Op("hswish", QActivation{Stored: s, Act: ActHSwish}, y)
+	y = b.Op("sum", QBinary{Stored: s, Fn: Add}, y, x)
+	y = b.Op("pool", QPool{Window: Square(2, 2, 1, Padding{}), Stored: s}, y)
+	y = b.Op("mean", QMean{Stored: s}, y)
+	y = b.Op("factor", QBinary{Stored: s, Fn: Mul}, y, add("c", Type{tensor.I8, tensor.Shape{1}, PerTensor(0.5, -7)}))
+	y = b.Op("flat", Reshape{Shape: []int{0, -1}}, y)
+	p := b.Op("softmax", QSoftmax{Stored: Whole(tensor.I8, 1.0/256, -128), Beta: 1}, y)
+	b.Output("p", b.Op("p.float", Dequantize{}, p))
+	b.Output("best", b.Op("best.float", ToFloat{}, b.Op("best", ArgMax{}, y)))
+	g, err := b.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 func TestCodecRoundTrip(t *testing.T) {
-	g := sample(t)
-	data, err := json.Marshal(g)
-	if err != nil {
-		t.Fatal(err)
+	for name, g := range map[string]*Graph{"real numbers": sample(t), "integers": integers(t)} {
+		data, err := json.Marshal(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := Unmarshal(data, func(name string, ty Type) (*Array, error) {
+			id, _ := g.Lookup(name)
+			if got := g.Node(id).Type; got.DType != ty.DType || !got.Quant.Equal(ty.Quant) {
+				t.Errorf("%s is asked for as %v", name, ty)
+			}
+			return g.Node(id).Value, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(g, back, cmpopts.IgnoreUnexported(Graph{}), cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
 	}
-	back, err := Unmarshal(data, func(name string, _ tensor.Shape) (*Array, error) {
-		id, _ := g.Lookup(name)
-		return g.Node(id).Value, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(g, back, cmpopts.IgnoreUnexported(Graph{}), cmpopts.EquateEmpty()); d != "" {
-		t.Error(d)
+}
+
+// TestCodecIntegers: constants of integers that cannot be are refused.
+func TestCodecIntegers(t *testing.T) {
+	for name, text := range map[string]string{
+		"type":        `{"name":"c","op":"constant","shape":[2],"type":"float16"}`,
+		"scales":      `{"name":"c","op":"constant","shape":[2],"quant":{"scales":[1]}}`,
+		"scale 0":     `{"name":"c","op":"constant","shape":[2],"type":"int8","quant":{"scales":[0]}}`,
+		"zero point":  `{"name":"c","op":"constant","shape":[2],"type":"int8","quant":{"scales":[1],"zeros":[300]}}`,
+		"zero points": `{"name":"c","op":"constant","shape":[2],"type":"int8","quant":{"scales":[1],"zeros":[3,4]}}`,
+		"axis":        `{"name":"c","op":"constant","shape":[2],"type":"int8","quant":{"scales":[1,2],"axis":-1}}`,
+		"too many":    `{"name":"c","op":"constant","shape":[2],"type":"uint8","quant":{"scales":[1,2,3]}}`,
+	} {
+		_, err := Unmarshal([]byte(`{"nodes":[`+text+`],"outputs":[]}`), func(_ string, ty Type) (*Array, error) {
+			return &Array{Shape: ty.Shape, Bytes: make([]byte, ty.Shape.Len()*ty.DType.Size())}, nil
+		})
+		if err == nil || !strings.Contains(err.Error(), `"c"`) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
 func FuzzUnmarshal(f *testing.F) {
-	data, err := json.Marshal(sample(f))
-	if err != nil {
-		f.Fatal(err)
+	for _, g := range []*Graph{sample(f), integers(f)} {
+		data, err := json.Marshal(g)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
 	}
-	f.Add(data)
 	f.Add([]byte(`{"nodes":[{"name":"a","op":"input","shape":[1,-1,3,4]}],"outputs":[{"Name":"x","ID":9}]}`))
 	f.Add([]byte(`{"nodes":[{"name":"a","op":"reshape","in":[5],"attr":{"Shape":[0,-1]}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		Unmarshal(data, func(name string, s tensor.Shape) (*Array, error) {
+		Unmarshal(data, func(name string, ty Type) (*Array, error) {
+			s := ty.Shape
 			if s.Len() > 1<<16 {
 				return &Array{Shape: s}, nil
+			}
+			if ty.DType != tensor.F32 {
+				return &Array{Shape: s, Bytes: make([]byte, s.Len()*ty.DType.Size())}, nil
 			}
 			return &Array{Shape: s, Data: make([]float32, s.Len())}, nil
 		})

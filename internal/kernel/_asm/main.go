@@ -39,12 +39,12 @@ func files() map[string]string {
 	out["qdw_stubs_amd64.go"] = stubs("amd64", []*block{&qdwBlock}, qdwFunctions())
 	out["quant_stubs_amd64.go"] = stubs("amd64", []*block{&rescaleBlock, &qgemmBlock, &sumsBlock, &wordsBlock}, quantFunctions)
 	out["train_stubs_arm64.go"] = stubs("arm64", []*block{&normBlock, &outerBlock, &tapsBlock, &gradTapsBlock, &linearBlock}, trainNEON())
+	out["int_stubs_arm64.go"] = stubs("arm64", []*block{&intGemmBlock, &intRowsBlock, &intDWBlock, &intElemBlock}, intNEON())
 	out["round_stubs_amd64.go"] = stubs("amd64", []*block{&roundBlock}, roundFunctions())
 	out["round_stubs_arm64.go"] = stubs("arm64", []*block{&roundBlock}, roundNames("NEON"))
-	out["int_stubs_arm64.go"] = stubs("arm64", []*block{&intGemmBlock, &intRowsBlock, &intDWBlock, &intElemBlock}, intNEON())
 	for name, emit := range map[string]func(*asm){
-		"round_amd64.s": roundFile, "round_arm64.s": roundNEON,
 		"int_gemm_arm64.s": intGemmNEON, "int_dw_arm64.s": intDWNEON, "int_elem_arm64.s": intElemNEON,
+		"round_amd64.s": roundFile, "round_arm64.s": roundNEON,
 		"train_update_amd64.s": updateFile, "train_slope_amd64.s": slopeFile, "train_slope_arm64.s": slopeNEON,
 		"train_update_arm64.s": updateNEON, "train_norm_arm64.s": normNEON, "train_gemm_arm64.s": outerNEON, "train_dw_arm64.s": trainDWNEON,
 		"gemm_amd64.s": gemmFile, "dw_amd64.s": dwFile, "elem_amd64.s": elemFile,
