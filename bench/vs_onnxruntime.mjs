@@ -1,10 +1,10 @@
-// The program beside ONNX Runtime, and beside PyTorch and OpenCV where they are
-// installed, in alternation, in one run.
+// The program beside ONNX Runtime, and beside PyTorch, OpenCV and TensorFlow
+// Lite where they are installed, in alternation, in one run.
 //
 //   npm install --ignore-scripts onnxruntime-node
 //   node bench/vs_onnxruntime.mjs [--threads 1,2] [--batch 1] [--precision fp32]
 //       [--pairs 7] [--runs 100] [--json FILE] [--peers DIR] [--python PROGRAM]
-//       [--engines onnxruntime,pytorch,opencv] MOBILENET MODEL.onnx...
+//       [--engines onnxruntime,pytorch,opencv,tflite] MOBILENET MODEL...
 //
 // MOBILENET is the built command. For each model the engines take turns; a line
 // gives the minimum and median of each, and the ratio pair by pair, ours to
@@ -15,11 +15,11 @@ import path from 'node:path';
 import { Peer, fail, loadORT, machine, median, numbers, options, round, save, sleep } from './lib.mjs';
 
 const usage = 'usage: vs_onnxruntime.mjs [--threads N,...] [--batch N,...] [--precision P,...] [--pairs N] [--runs N] [--json FILE] [--peers DIR] [--python PROGRAM] [--engines LIST] MOBILENET MODEL.onnx...';
-const opt = { threads: '1', batch: '1', precision: 'fp32', pairs: 7, runs: 100, json: '', peers: '.', python: 'python3', engines: 'onnxruntime,pytorch,opencv' };
+const opt = { threads: '1', batch: '1', precision: 'fp32', pairs: 7, runs: 100, json: '', peers: '.', python: 'python3', engines: 'onnxruntime,pytorch,opencv,tflite' };
 const [binary, ...models] = options(opt, usage);
 if (!models.length) fail(usage);
 const wanted = opt.engines.split(',').filter(Boolean);
-for (const name of wanted) if (!['onnxruntime', 'pytorch', 'opencv'].includes(name)) fail(`--engines ${name}: use onnxruntime, pytorch and opencv`);
+for (const name of wanted) if (!['onnxruntime', 'pytorch', 'opencv', 'tflite'].includes(name)) fail(`--engines ${name}: use onnxruntime, pytorch, opencv and tflite`);
 const network = (file) => path.basename(file).replace(/[-_.].*$/, '').toLowerCase();
 
 function ours(model, precision, threads, batch) {
@@ -38,7 +38,8 @@ const versions = {};
 // theirs starts the peers of a model: a list of { name, turn, stop }.
 async function theirs(model, threads, batch) {
   const engines = [];
-  if (wanted.includes('onnxruntime')) {
+  const lite = model.endsWith('.tflite'), int8 = model.endsWith('int8.onnx');
+  if (wanted.includes('onnxruntime') && !lite) {
     const { ort, version, missing } = loadORT(opt.peers);
     try {
       if (missing) throw new Error(missing);
@@ -64,8 +65,10 @@ async function theirs(model, threads, batch) {
       skip('onnxruntime', String(err.message).split('\n')[0]);
     }
   }
-  for (const [name, script, what] of [['pytorch', 'pytorch.py', network(model)], ['opencv', 'opencv.py', model]]) {
-    if (!wanted.includes(name)) continue;
+  for (const [name, script, what] of [['pytorch', 'pytorch.py', network(model)], ['opencv', 'opencv.py', model], ['tflite', 'tflite.py', model]]) {
+    // PyTorch runs its own float network in the place of a file's, and only
+    // TensorFlow Lite reads its own format.
+    if (!wanted.includes(name) || (name === 'tflite') !== lite || int8) continue;
     const peer = await Peer.start(opt.python, script, [what, String(threads), String(batch)]);
     if (peer.missing) { skip(name, peer.missing); continue; }
     versions[name] = peer.version;
