@@ -12,6 +12,7 @@ import (
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/internal/pass"
 	"github.com/mobilenet-go/mobilenet/internal/suggest"
 	"github.com/mobilenet-go/mobilenet/transform"
 )
@@ -73,6 +74,11 @@ func fromWeights(p *Plan, m *engine.Model) (*network, error) {
 	g, err := m.GraphAt(1, p.Resolution, p.Resolution)
 	if err != nil {
 		return nil, err
+	}
+	if pass.FakeQuantized(g) {
+		if g, _, err = pass.Unrounded(g); err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Info.Path, err)
+		}
 	}
 	if net := m.Net(); net != nil {
 		if n.net, err = p.fit(net); err != nil {

@@ -156,13 +156,11 @@ func (r *run) lower(ctx context.Context, best string) (*Int8, error) {
 		return nil, err
 	}
 	out := &Int8{Weights: filepath.Join(r.c.Dir, Int8File), FloatShare: pass.FloatShare(ints)}
-	float := &network{base: r.net.plain}
-	s, err := r.validate(ctx, float.with(func(name string) []float32 {
-		if id, ok := g.Lookup(name); ok && g.Node(id).Value != nil {
-			return g.Node(id).Value.Data
-		}
-		return nil
-	}), false)
+	plain, _, err := pass.Unrounded(g)
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.validate(ctx, plain, false)
 	if err != nil {
 		return nil, err
 	}
