@@ -75,6 +75,11 @@ func fromWeights(p *Plan, m *engine.Model) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range g.Nodes {
+		if g.Nodes[i].Type.Quantized() {
+			return nil, fmt.Errorf("train: %s holds integers, which cannot be trained: give the float weights that they were made of", m.Info.Path)
+		}
+	}
 	if pass.FakeQuantized(g) {
 		if g, _, err = pass.Unrounded(g); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Info.Path, err)
