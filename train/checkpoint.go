@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
+	"github.com/mobilenet-go/mobilenet/internal/graph"
 	"github.com/mobilenet-go/mobilenet/tensor"
 	"github.com/mobilenet-go/mobilenet/weights"
 )
@@ -117,12 +119,20 @@ func (r *run) load() (ok bool, err error) {
 
 // export writes the weights that are judged as a model of their own.
 func (r *run) export(ctx context.Context, name string, e *Epoch) error {
-	m, err := engine.FromGraph(r.net.with(r.step.value), r.net.net, r.net.info, &engine.Options{Threads: r.c.Threads, Kernels: r.c.Kernels})
+	metrics := map[string]float64{"val_top1": e.ValTop1, "val_top5": e.ValTop5, "val_loss": e.ValLoss, "epoch": e.Epoch}
+	if r.plan.Quantize != nil {
+		metrics["step"] = float64(e.Step) // whether rounding had begun
+	}
+	return r.write(ctx, r.judged(), r.net.net, name, metrics)
+}
+
+// write writes a graph as a model of its own.
+func (r *run) write(ctx context.Context, g *graph.Graph, net *arch.Net, name string, metrics map[string]float64) error {
+	m, err := engine.FromGraph(g, net, r.net.info, &engine.Options{Threads: r.c.Threads, Kernels: r.c.Kernels})
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	metrics := map[string]float64{"val_top1": e.ValTop1, "val_top5": e.ValTop5, "val_loss": e.ValLoss, "epoch": e.Epoch}
 	set, err := m.Set(context.WithoutCancel(ctx), engine.SaveOptions{Metrics: metrics})
 	if err != nil {
 		return err

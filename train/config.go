@@ -56,6 +56,11 @@ type Config struct {
 	// resumed.
 	Precision string
 
+	// Quantize, if not nil, trains from weights (From) with everything rounded as
+	// integers will be, and ends with the network of integers, Int8File. Batch
+	// norms are folded before.
+	Quantize *Quantization
+
 	// Epochs replaces the recipe's number; it may be a fraction.
 	Epochs float64
 	// Time makes the plan choose as many epochs as fit, measured on this machine.
@@ -136,6 +141,8 @@ type Result struct {
 	Notes   []string `json:"notes,omitempty"`
 	// Weights is the path of the best weights.
 	Weights string `json:"weights"`
+	// Int8 is the network of integers, of a training with Quantize.
+	Int8 *Int8 `json:"int8,omitempty"`
 }
 
 // ErrStopped is wrapped by the error of a training that its context stopped:
@@ -159,6 +166,10 @@ func (c *Config) Validate() error {
 		return errors.New("train: Dir is missing: name a folder for the run")
 	case c.Model != "" && c.From != "":
 		return errors.New("train: Model and From are given: weights bring their own network")
+	case c.Quantize != nil && c.From == "" && !c.Resume:
+		return errors.New("train: Quantize needs weights to go on from: train without it first, then give them as From")
+	case c.Quantize != nil && c.Precision == string(exec.BF16):
+		return errors.New("train: Quantize and Precision bf16 are given: weights that are rounded to integers would be rounded twice")
 	case c.Epochs != 0 && c.Time != 0:
 		return errors.New("train: Epochs and Time are given: one follows from the other")
 	case !(c.Epochs >= 0) || c.Epochs > 1e6:
@@ -192,6 +203,11 @@ func (c *Config) Validate() error {
 	case len(c.Data.Classes) == 1001:
 		// 1001 rows are TensorFlow's classes with a background in every file.
 		return errors.New("train: 1001 classes would be read as 1000 and a background: add or remove a class")
+	}
+	if c.Quantize != nil {
+		if err := c.Quantize.check(); err != nil {
+			return err
+		}
 	}
 	if c.Augment != nil {
 		if err := c.Augment.Validate(); err != nil {

@@ -83,6 +83,7 @@ func draft(c *Config, from *engine.Model) (p *Plan, budget time.Duration, err er
 		r.Rate, r.RateBatch = c.Rate, 0
 	}
 	p.weigh(c.ClassWeights, d)
+	p.planQuantization(c, from)
 	if from != nil && !c.NoHead && !p.keeps(from) {
 		p.HeadCopies = max(1, min(6, 1500/len(d.Train)))
 	}
@@ -222,6 +223,9 @@ func (p *Plan) settle() error {
 	p.Steps = max(1, int64(math.Round(p.Recipe.Epochs*float64(p.StepsPerEpoch))))
 	p.Recipe.Epochs = float64(p.Steps) / float64(p.StepsPerEpoch)
 	p.Recipe.Resolution = p.Resolution
+	if p.Quantize != nil {
+		p.Quantize.settle(p.Steps)
+	}
 	return p.Recipe.Validate()
 }
 
@@ -385,7 +389,7 @@ func makeDir(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, PlanFile)); err == nil {
 		return fmt.Errorf("train: %s holds a run already: resume it, or name another folder", dir)
 	}
-	for _, name := range []string{ResultsFile, LogFile, ReportFile, StateFile, BestFile, LastFile} {
+	for _, name := range []string{ResultsFile, LogFile, ReportFile, StateFile, BestFile, LastFile, Int8File} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
 			return fmt.Errorf("train: %s would be written over: name another folder for the run", filepath.Join(dir, name))
 		}

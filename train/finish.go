@@ -26,7 +26,11 @@ const (
 // writeReport measures the best weights, as their file holds them, and writes
 // report.html.
 func (r *run) writeReport(ctx context.Context, res *Result) error {
-	m, err := engine.Open(res.Weights, &engine.Options{Threads: 1, Kernels: r.c.Kernels})
+	path := res.Weights
+	if res.Int8 != nil {
+		path = res.Int8.Weights
+	}
+	m, err := engine.Open(path, &engine.Options{Threads: 1, Kernels: r.c.Kernels})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/mobilenet-go/mobilenet/arch"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/mobilenet-go/mobilenet/internal/graph"
+	"github.com/mobilenet-go/mobilenet/internal/pass"
 	"github.com/mobilenet-go/mobilenet/internal/suggest"
 	"github.com/mobilenet-go/mobilenet/transform"
 )
@@ -21,8 +22,11 @@ import (
 type network struct {
 	net  *arch.Net // nil for an imported graph
 	base *graph.Graph
-	info engine.Info
-	head engine.Head
+	// plain is what head's values belong to: base, or what that was before fake
+	// quantization.
+	plain *graph.Graph
+	info  engine.Info
+	head  engine.Head
 	// kept says that the classifier came with the weights.
 	kept bool
 }
@@ -71,6 +75,16 @@ func fromWeights(p *Plan, m *engine.Model) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range g.Nodes {
+		if g.Nodes[i].Type.Quantized() {
+			return nil, fmt.Errorf("train: %s holds integers, which cannot be trained: give the float weights that they were made of", m.Info.Path)
+		}
+	}
+	if pass.FakeQuantized(g) {
+		if g, _, err = pass.Unrounded(g); err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Info.Path, err)
+		}
+	}
 	if net := m.Net(); net != nil {
 		if n.net, err = p.fit(net); err != nil {
 			return nil, err
@@ -113,6 +127,7 @@ func fromWeights(p *Plan, m *engine.Model) (*network, error) {
 
 // finish settles what the network's files will say of it.
 func (n *network) finish(p *Plan) (err error) {
+	n.plain = n.base
 	if n.head, err = engine.FindHead(n.base); err != nil {
 		return err
 	}
@@ -205,9 +220,9 @@ func (n *network) with(value func(name string) []float32) *graph.Graph {
 
 // frozen makes of patterns a test for names of variables.
 func (n *network) frozen(patterns []string) (func(name string) bool, error) {
-	head := map[string]bool{n.base.Node(n.head.Weight).Name: true}
+	head := map[string]bool{n.plain.Node(n.head.Weight).Name: true}
 	if n.head.Bias != graph.None {
-		head[n.base.Node(n.head.Bias).Name] = true
+		head[n.plain.Node(n.head.Bias).Name] = true
 	}
 	names, heard := n.layers()
 	matches := func(pattern, name string) bool {
@@ -267,6 +282,9 @@ func depths(g *graph.Graph) (of map[graph.ID]int, deepest int) {
 	started := false
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
+		if _, weight := n.Op.(graph.FakeQuantWeight); weight {
+			continue // the convolution's
+		}
 		op, conv := n.Op.(graph.Conv2D)
 		if !conv {
 			for _, in := range n.In {
@@ -288,6 +306,9 @@ func depths(g *graph.Graph) (of map[graph.ID]int, deepest int) {
 		}
 		started = true
 		for _, in := range n.In[1:] {
+			if w := g.Node(in); len(w.In) > 0 {
+				in = w.In[0] // of a rounded weight
+			}
 			if _, v := g.Node(in).Op.(graph.Variable); v {
 				of[in] = block
 			}

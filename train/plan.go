@@ -46,6 +46,8 @@ type Plan struct {
 	Seed       uint64 `json:"seed"`
 	// Precision is the arithmetic of the products: empty for fp32, or bf16.
 	Precision string `json:"precision,omitempty"`
+	// Quantize is how values are rounded, nil for a training in float.
+	Quantize *QuantizePlan `json:"quantize,omitempty"`
 	// StepsPerEpoch and Steps count optimizer steps.
 	StepsPerEpoch int64 `json:"steps_per_epoch"`
 	Steps         int64 `json:"steps"`

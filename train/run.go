@@ -175,6 +175,11 @@ func (r *run) build(from *engine.Model) (err error) {
 	if err != nil {
 		return err
 	}
+	if r.plan.Quantize != nil {
+		if err := r.net.quantize(); err != nil {
+			return err
+		}
+	}
 	return r.loaders()
 }
 
@@ -431,7 +436,7 @@ func (r *run) endEpoch(ctx context.Context) error {
 // record validates the weights as they are, and saves everything.
 func (r *run) record(ctx context.Context, e *Epoch) error {
 	start := time.Now()
-	s, err := r.validate(ctx, r.net.with(r.step.value), false)
+	s, err := r.validate(ctx, r.judged(), false)
 	if err != nil {
 		return err
 	}
@@ -445,7 +450,7 @@ func (r *run) record(ctx context.Context, e *Epoch) error {
 	}
 	e.Seconds = r.seconds()
 	old := r.at.best()
-	e.Best = old == nil || e.ValTop1 > old.ValTop1 || e.ValTop1 == old.ValTop1 && e.ValLoss < old.ValLoss
+	e.Best = old == nil || r.plan.rounded(e.Step) && !r.plan.rounded(old.Step) || e.ValTop1 > old.ValTop1 || e.ValTop1 == old.ValTop1 && e.ValLoss < old.ValLoss
 	r.at.SinceBest++
 	if e.Best {
 		r.at.SinceBest = 0
@@ -494,7 +499,7 @@ func (r *run) validate(ctx context.Context, g *graph.Graph, detail bool) (*score
 func (r *run) headStage(ctx context.Context) error {
 	p := r.plan
 	start := time.Now()
-	g := *r.net.base
+	g := *r.net.plain
 	g.Outputs = []graph.Output{{Name: "features", ID: r.net.head.Features}}
 	inf, err := newInference(&g, r.valBatch(), p.Resolution, r.pool, r.c.Kernels)
 	if err != nil {
@@ -550,7 +555,7 @@ func (r *run) headStage(ctx context.Context) error {
 		if v.id == graph.None {
 			continue
 		}
-		name := r.net.base.Node(v.id).Name
+		name := r.net.plain.Node(v.id).Name
 		for _, name := range []string{name, name + ".average"} {
 			if at := r.step.state.Variable(name); at != nil {
 				copy(at, v.data)
@@ -571,6 +576,13 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	}
 	if r.at.Step < r.plan.Steps {
 		r.note("stopped after epoch %.4g of %.4g: no improvement for %d epochs", res.Last.Epoch, r.plan.Recipe.Epochs, r.at.SinceBest)
+	}
+	if r.plan.Quantize != nil {
+		var err error
+		if res.Int8, err = r.lower(ctx, res.Weights); err != nil {
+			return nil, err
+		}
+		r.note("integers: %.2f %% of the validation pictures, %.2f %% without rounding", 100*res.Int8.Top1, 100*res.Int8.FloatTop1)
 	}
 	if err := r.writeReport(ctx, res); err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ const (
 	StateFile   = "state.safetensors"
 	BestFile    = "best.safetensors"
 	LastFile    = "last.safetensors"
+	Int8File    = "int8.safetensors"
 	RecipeFile  = "recipe.json"
 )
 

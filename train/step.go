@@ -22,6 +22,7 @@ type stepper struct {
 	seed       [2]float32
 	classes    int
 	averaged   bool
+	quantize   *QuantizePlan
 }
 
 // part is a compiled graph with the places of its inputs.
@@ -30,10 +31,11 @@ type part struct {
 	program                                          *exec.TrainProgram
 	in                                               map[graph.ID]int
 	picture, seed, step, target, weight, lr, t, keep graph.ID
+	rounding, averaging                              graph.ID
 }
 
 func newStepper(n *network, p *Plan, pool *exec.Pool, kernels string) (*stepper, error) {
-	s := &stepper{accumulate: p.Accumulate, classes: len(p.Classes), averaged: p.Recipe.EMA > 0}
+	s := &stepper{accumulate: p.Accumulate, classes: len(p.Classes), averaged: p.Recipe.EMA > 0, quantize: p.Quantize}
 	h := splitmix(p.Seed)
 	s.seed = [2]float32{float32(h & (1<<24 - 1)), float32(h >> 24 & (1<<24 - 1))}
 	kinds := []bool{true}
@@ -123,6 +125,7 @@ func (n *network) part(p *Plan, last bool) (*builtPart, error) {
 	}
 	b := &builtPart{program0: g}
 	b.picture, b.seed, b.step, b.target, b.weight = g.Inputs[0], made.Seed, made.Step, loss.Target, loss.Weight
+	b.rounding, b.averaging = made.Rounding, made.Averaging
 	b.lr, b.t, b.keep = graph.None, graph.None, graph.None
 	scalar := func(name string) (id graph.ID) {
 		if err == nil {
@@ -228,6 +231,11 @@ func (s *stepper) fill(at int, b *dataset.Batch, rate float64, step int64) *part
 	set(which.lr, float32(rate))
 	set(which.t, float32(step+1))
 	set(which.keep, float32(min(at, 1)))
+	if s.quantize != nil {
+		rounding, averaging := s.quantize.phase(step)
+		set(which.rounding, rounding)
+		set(which.averaging, averaging)
+	}
 	return which
 }
 

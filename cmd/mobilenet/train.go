@@ -23,7 +23,8 @@ import (
 type trainFlags struct {
 	train.Config
 	recipe, resume, augment, classList string
-	print, weighted                    bool
+	print, weighted, quantize          bool
+	quantizeDelay                      float64
 	threads, cache                     int
 }
 
@@ -42,10 +43,14 @@ resolution, the number of epochs.
 
 The run's folder gets best.safetensors and last.safetensors, which classify and
 eval open, results.csv, log.jsonl, TensorBoard's events and report.html. Ctrl-C
-saves; --resume RUN continues an interrupted or killed run to the same bits.`,
+saves; --resume RUN continues an interrupted or killed run to the same bits.
+
+--quantize goes on from weights (--from) with values and weights rounded as 8-bit
+integers will be, and writes the network of integers as int8.safetensors too.`,
 		Example: `  mobilenet train photos/ --from builtin
   mobilenet train photos/ --from mobilenet_v2.safetensors
   mobilenet train photos.zip --model v3_small --time 30m
+  mobilenet train photos/ --from run-photos/best.safetensors --quantize
   mobilenet train --resume run-photos`,
 		Args: func(c *cobra.Command, args []string) error {
 			switch {
@@ -86,6 +91,8 @@ saves; --resume RUN continues an interrupted or killed run to the same bits.`,
 	f.IntVar(&t.Patience, "patience", 0, "stop after so many epochs without improvement (default never)")
 	f.StringVar(&t.classList, "class-list", "", "text or JSON file of the classes in their order")
 	f.StringVar(&t.Precision, "precision", "", "arithmetic of a step's products: fp32, or bf16 with weights in float32 (default fp32)")
+	f.BoolVar(&t.quantize, "quantize", false, "train for 8-bit integers, from weights, and write them")
+	f.Float64Var(&t.quantizeDelay, "quantize-delay", 0, "part of the steps before anything is rounded (default none, half for new classes)")
 	f.IntVar(&t.cache, "cache", 0, "MiB of memory for decoded pictures (default 512)")
 	registerRun(f, &t.threads, &t.Kernels)
 	return c
@@ -176,7 +183,7 @@ func (t *trainFlags) settle(c *cobra.Command) error {
 	t.CacheBytes = int64(t.cache) << 20
 	if t.resume != "" {
 		for _, name := range []string{"model", "from", "epochs", "time", "recipe", "out", "seed", "batch", "resolution", "rate", "augment", "freeze",
-			"layer-decay", "accumulate", "teacher", "teacher-weight", "teacher-temperature", "balanced", "weighted", "no-head", "patience", "class-list", "precision"} {
+			"layer-decay", "accumulate", "teacher", "teacher-weight", "teacher-temperature", "balanced", "weighted", "no-head", "patience", "class-list", "precision", "quantize", "quantize-delay"} {
 			if c.Flags().Changed(name) {
 				return usagef("--%s: a run is resumed as it was planned; leave it out, or begin another run", name)
 			}
@@ -196,6 +203,21 @@ func (t *trainFlags) settle(c *cobra.Command) error {
 	}
 	if t.Teacher == "" && (c.Flags().Changed("teacher-weight") || c.Flags().Changed("teacher-temperature")) {
 		return usagef("--teacher-weight and --teacher-temperature need --teacher")
+	}
+	if c.Flags().Changed("quantize-delay") && !t.quantize {
+		return usagef("--quantize-delay needs --quantize")
+	}
+	if t.quantize {
+		switch {
+		case t.From == "":
+			return usagef("--quantize: give weights to go on from with --from: builtin, or a file that a training wrote")
+		case t.Precision == "bf16":
+			return usagef("--quantize and --precision bf16: weights that are rounded to integers would be rounded twice")
+		}
+		t.Quantize = &train.Quantization{Delay: t.quantizeDelay}
+		if c.Flags().Changed("quantize-delay") && t.quantizeDelay == 0 {
+			t.Quantize.Delay = -1 // none, said so
+		}
 	}
 	if t.Model != "" && t.From != "" {
 		return usagef("--model and --from: weights bring their own network")
@@ -273,6 +295,9 @@ func (a *app) trained(r *train.Result) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "accuracy  %s %% top-1, %.2f %% top-5 on the validation pictures (epoch %.4g)\n", bold(a.stdout, fmt.Sprintf("%.2f", 100*r.Best.ValTop1)), 100*r.Best.ValTop5, r.Best.Epoch)
+	if i := r.Int8; i != nil {
+		fmt.Fprintf(&b, "int8      %s %% top-1, %.2f %% without rounding; %.2f MB in %s\n", bold(a.stdout, fmt.Sprintf("%.2f", 100*i.Top1)), 100*i.FloatTop1, float64(i.Bytes)/1e6, clean(i.Weights))
+	}
 	fmt.Fprintf(&b, "weights   %s\nreport    %s\ntime      %v, %d steps\n", clean(r.Weights), clean(filepath.Join(r.Dir, train.ReportFile)),
 		time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Millisecond), r.Steps)
 	fmt.Fprintf(&b, "try       %s PHOTO\n", clean(shellLine([]string{"", "classify", "--weights", r.Weights})))

@@ -49,7 +49,7 @@ func singlePicture(g *graph.Graph) *graph.Graph {
 func perPicture(op graph.Op) bool {
 	switch op := op.(type) {
 	case graph.Input, graph.Conv2D, graph.Activation, graph.Binary, graph.GlobalAvgPool, graph.Pool, graph.Softmax,
-		graph.BatchNorm, graph.Resize2D, graph.Pad2D, graph.Reshape, graph.Dropout,
+		graph.BatchNorm, graph.Resize2D, graph.Pad2D, graph.Reshape, graph.Dropout, graph.FakeQuant,
 		graph.FromPixels, graph.Quantize, graph.Dequantize, graph.QConv2D, graph.QActivation, graph.QBinary, graph.QPool,
 		graph.QMean, graph.QSoftmax, graph.ArgMax, graph.ToFloat:
 		return true

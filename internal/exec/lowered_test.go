@@ -22,10 +22,10 @@ func withState(g *graph.Graph, s *State) *graph.Graph {
 	return g
 }
 
-// learned is a network after some steps with fake quantization.
-func learned(t *testing.T, name string, opt arch.Options, batch, steps int) *graph.Graph {
+// learned is a graph with the values that it has after some steps with fake
+// quantization.
+func learned(t *testing.T, g *graph.Graph, steps int) *graph.Graph {
 	t.Helper()
-	g, _ := aware(t, name, opt, batch)
 	h := trainable(t, g, pass.TrainingOptions{}, optimizers["sgd"])
 	p, err := CompileTrain(h, Options{})
 	if err != nil {
@@ -89,7 +89,8 @@ func TestLowered(t *testing.T) {
 		name string
 		far  float64 // of the scores, share more than a step apart
 	}{{"mobilenet_v1", 0.01}, {"mobilenet_v2", 0.01}, {"mobilenet_v3_small", 0.15}} {
-		g := learned(t, net.name, arch.Options{Width: 0.25, Classes: classes, Resolution: side}, batch, 12)
+		g, _ := aware(t, net.name, arch.Options{Width: 0.25, Classes: classes, Resolution: side}, batch)
+		learned(t, g, 12)
 		// Each step is compared with sums that are rounded once: twice is not to
 		// the nearest where few numbers are added, as in means.
 		once, err := pass.Lower(g, pass.QuantizeOptions{Rounding: graph.SingleRounding})
@@ -187,7 +188,7 @@ func compareSteps(t *testing.T, name string, g, ints *graph.Graph, x []float32) 
 	}
 	want := outputs(t, folded, x)
 	got := outputs(t, h, append([][]float32{x}, want[:len(fed)]...)...)
-	if len(fed) < 20 {
+	if len(fed) < 10 {
 		t.Fatalf("%s: %d values compared", name, len(fed))
 	}
 	for i, value := range fed {
@@ -206,6 +207,27 @@ func compareSteps(t *testing.T, name string, g, ints *graph.Graph, x []float32) 
 		if share := float64(differ) / float64(len(want[i])); share > 0.03 && differ > 2 {
 			t.Errorf("%s: %.4f of %s differ (%d)", name, share, value, differ)
 		}
+	}
+}
+
+// TestLoweredOperations: a small graph with swish and values that are joined,
+// which share a scale.
+func TestLoweredOperations(t *testing.T) {
+	g := learned(t, roundedBlock(t, 5), 4)
+	ints, err := pass.Lower(g, pass.QuantizeOptions{Rounding: graph.SingleRounding})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compareSteps(t, "block", g, ints, testkit.Noise(2*6*6*3, 1))
+	scale := func(name string) *graph.Quant {
+		id, ok := ints.Lookup(name)
+		if !ok {
+			t.Fatalf("no value %q", name)
+		}
+		return ints.Node(id).Type.Quant
+	}
+	if a, b := scale("sum"), scale("other.act"); !a.Equal(b) || !a.Equal(scale("both")) {
+		t.Errorf("joined values are stored by %v, %v and %v", a, b, scale("both"))
 	}
 }
 

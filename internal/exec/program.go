@@ -420,6 +420,9 @@ func newTask(args any, impl string) namedTask {
 		return newOpTask(a, kernel.Select(kernel.DetectKernels(), a, impl))
 	case *kernel.FakeQuant:
 		return newOpTask(a, kernel.Select(kernel.FakeQuantKernels(), a, impl))
+	case *kernel.MinMax: // of a few ranges; in steps of training it is a reduction
+		all := kernel.MinMaxKernels()
+		return newOpTask(a, &all[len(all)-1])
 	}
 	if t := newIntTask(args, impl); t != nil {
 		return t

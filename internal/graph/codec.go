@@ -99,6 +99,8 @@ func newOp(kind string) Op {
 		return &FakeQuant{}
 	case "fake_quant_weight":
 		return &FakeQuantWeight{}
+	case "min_max":
+		return &MinMax{}
 	}
 	return newIntegerOp(kind)
 }
@@ -249,6 +251,8 @@ func deref(op Op) Op {
 	case *FakeQuant:
 		return *op
 	case *FakeQuantWeight:
+		return *op
+	case *MinMax:
 		return *op
 	}
 	return derefInteger(op)

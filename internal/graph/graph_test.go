@@ -80,6 +80,9 @@ func sample(t testing.TB) *Graph {
 	y = b.Op("drop", Dropout{Rate: 0.2}, y)
 	y = b.Op("flat", Reshape{Shape: tensor.Shape{0, -1}}, y)
 	y = b.Op("prob", Softmax{}, y)
+	least := b.Op("range", MinMax{}, b.Op("ranges", Concat{}, b.Variable("prob.range", Range, 2), b.Variable("other.range", Range, 2)))
+	y = b.Op("rounded", FakeQuant{}, y, least)
+	b.Op("weight.rounded", FakeQuantWeight{}, b.Variable("weight", Weight, 4, 3, 1, 1))
 	b.Output("prob", y)
 	g, err := b.Graph()
 	if err != nil {

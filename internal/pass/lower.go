@@ -12,7 +12,7 @@ import (
 // options, Float, which must be what QuantizeAware was given, and Rounding
 // count.
 func Lower(g *graph.Graph, opt QuantizeOptions) (*graph.Graph, error) {
-	plain, found, err := Unrounded(g)
+	plain, found, err := strip(g, true)
 	if err != nil {
 		return nil, err
 	}
@@ -20,9 +20,24 @@ func Lower(g *graph.Graph, opt QuantizeOptions) (*graph.Graph, error) {
 	return Quantize(plain, opt)
 }
 
-// Unrounded takes fake quantization out of a graph and gives what it did as
-// options for Quantize. Weights are those that were rounded to.
-func Unrounded(g *graph.Graph) (*graph.Graph, QuantizeOptions, error) {
+// Unrounded takes fake quantization out of a graph, whose weights become
+// constants as they are, and gives the ranges and scales that it rounds by as
+// options for Quantize.
+func Unrounded(g *graph.Graph) (*graph.Graph, QuantizeOptions, error) { return strip(g, false) }
+
+// FakeQuantized reports a graph that rounds as integers would.
+func FakeQuantized(g *graph.Graph) bool {
+	for i := range g.Nodes {
+		switch g.Nodes[i].Op.(type) {
+		case graph.FakeQuant, graph.FakeQuantWeight:
+			return true
+		}
+	}
+	return false
+}
+
+// strip is Unrounded; with round the weights are those that were rounded to.
+func strip(g *graph.Graph, round bool) (*graph.Graph, QuantizeOptions, error) {
 	opt := QuantizeOptions{Ranges: make(map[string]Range), WeightScales: make(map[string][]float32)}
 	a := &adder{g: &graph.Graph{}}
 	to := nones(len(g.Nodes))
@@ -58,7 +73,10 @@ func Unrounded(g *graph.Graph) (*graph.Graph, QuantizeOptions, error) {
 			if err != nil {
 				return nil, opt, err
 			}
-			rounded, _ := roundWeights(v)
+			rounded := v
+			if round {
+				rounded, _ = roundWeights(v)
+			}
 			to[i] = a.keep(a.g.AddConstant(fresh(a.g, w.Name), rounded))
 		default:
 			to[i] = a.op(n.Name, n.Op, in...)
