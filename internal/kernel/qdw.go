@@ -54,20 +54,6 @@ func (p qdwPlan) part(s *QConvShape, task int) (t qdwPart) {
 	return t
 }
 
-// lookUpPart replaces the outputs of a task by what a table has for them.
-func (t qdwPart) lookUp(a *QConv) {
-	first := (t.n*a.OH + t.row) * a.OW
-	if t.hi-t.lo == a.YPixel {
-		y := a.Y[first*a.YPixel:][:t.rows*a.OW*a.YPixel]
-		lookUpBytes(a.Table, y, y)
-		return
-	}
-	for p := first; p < first+t.rows*a.OW; p++ {
-		y := a.Y[p*a.YPixel:][t.lo:t.hi]
-		lookUpBytes(a.Table, y, y)
-	}
-}
-
 // acceptQDepthwise takes depthwise convolutions with a whole number of outputs
 // for each channel.
 func acceptQDepthwise(s *QConvShape) bool {

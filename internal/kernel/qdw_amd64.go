@@ -292,7 +292,21 @@ func (v qdwVec) run(a *QConv, task int, scratch []float32) {
 		}
 	}
 	if a.HasTable && !looked {
-		t.lookUp(a)
+		t.lookUp(a, qelemVecs[1].lookUp) // there is AVX2 wherever there is this
+	}
+}
+
+// lookUp replaces the outputs of a task by what a table has for them.
+func (t qdwPart) lookUp(a *QConv, lookUp func(table *[256]uint8, x, y []uint8)) {
+	first := (t.n*a.OH + t.row) * a.OW
+	if t.hi-t.lo == a.YPixel {
+		y := a.Y[first*a.YPixel:][:t.rows*a.OW*a.YPixel]
+		lookUp(a.Table, y, y)
+		return
+	}
+	for p := first; p < first+t.rows*a.OW; p++ {
+		y := a.Y[p*a.YPixel:][t.lo:t.hi]
+		lookUp(a.Table, y, y)
 	}
 }
 

@@ -48,30 +48,35 @@ type qdwArgs struct {
 
 // qelemArgs are the arguments of the elementwise routines of bytes.
 type qelemArgs struct {
-	x     *uint8 // first operand, or the bytes of float32s
-	b     *uint8 // second operand, or a table of 256
-	y     *uint8 // result, or the bytes of float32s or int32s
-	n     int    // elements of a row; AVX2 wants a multiple of sixteen
-	rows  int    // counted down
-	xRow  int    // between rows
-	bRow  int    // between rows
-	yRow  int    // between rows
-	m1    int    // multiplier of the second operand
-	k1    int    // its term
-	m2    int    // multiplier of the result
-	k2    int    // its term
-	n1    uint32 // right shift of the second operand
-	tie1  uint32 // what negative ones are added
-	n2    uint32 // right shift of the result
-	tie2  uint32 // what negative ones are added
-	xTerm uint32 // added to the first operand
-	bTerm uint32 // added to the second operand
-	lo    uint32 // least result
-	hi    uint32 // greatest result
-	scale float32
-	even  uint32  // 1: ties go to even numbers
-	most  float32 // greatest multiple of the scale
-	l2    uint32  // left shift of what becomes the result
+	x       *uint8 // first operand, or the bytes of float32s
+	b       *uint8 // second operand, or a table of 256
+	y       *uint8 // result, or the bytes of float32s or int32s
+	n       int    // elements of a row; AVX2 wants a multiple of sixteen
+	rows    int    // counted down
+	xRow    int    // between rows
+	bRow    int    // between rows
+	yRow    int    // between rows
+	m1      int    // multiplier of the second operand
+	k1      int    // its term
+	m2      int    // multiplier of the result
+	k2      int    // its term
+	n1      uint32 // right shift of the second operand
+	tie1    uint32 // what negative ones are added
+	n2      uint32 // right shift of the result
+	tie2    uint32 // what negative ones are added
+	xTerm   uint32 // added to the first operand
+	bTerm   uint32 // added to the second operand
+	lo      uint32 // least result
+	hi      uint32 // greatest result
+	scale   float32
+	even    uint32  // 1: ties go to even numbers
+	most    float32 // greatest multiple of the scale
+	l2      uint32  // left shift of what becomes the result
+	yTerm   uint32  // added to the result
+	xFactor float32 // of the first operand, or of the product
+	bFactor float32 // of the second operand
+	fixed   float32 // added to the sum
+	pad     uint32
 }
 
 // qdw3S1VNNI64 computes rows of outputs of blocks of channels.
@@ -164,6 +169,16 @@ func addBytesAVX512(a *qelemArgs)
 //go:noescape
 func mulBytesAVX512(a *qelemArgs)
 
+// addFloatBytesAVX512 adds rows of bytes in float32.
+//
+//go:noescape
+func addFloatBytesAVX512(a *qelemArgs)
+
+// mulFloatBytesAVX512 multiplies rows of bytes and rescales in float32.
+//
+//go:noescape
+func mulFloatBytesAVX512(a *qelemArgs)
+
 // quantizeBytesAVX512 rounds float32s to bytes.
 //
 //go:noescape
@@ -193,6 +208,16 @@ func addBytesAVX2(a *qelemArgs)
 //
 //go:noescape
 func mulBytesAVX2(a *qelemArgs)
+
+// addFloatBytesAVX2 adds rows of bytes in float32.
+//
+//go:noescape
+func addFloatBytesAVX2(a *qelemArgs)
+
+// mulFloatBytesAVX2 multiplies rows of bytes and rescales in float32.
+//
+//go:noescape
+func mulFloatBytesAVX2(a *qelemArgs)
 
 // quantizeBytesAVX2 rounds float32s to bytes.
 //

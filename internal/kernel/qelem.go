@@ -56,6 +56,10 @@ func qbinaryRows(a *QBinary, task int, f func(p binaryPlan, ia, ib, iy, n, rows,
 func qbinaryScratch(*QBinary) int { return 512 }
 
 func runQBinary(a *QBinary, task int, scratch []float32) {
+	if a.Float {
+		runFloatQBinary(a, task)
+		return
+	}
 	terms := Int32s(scratch[:512])
 	x, z := (*[256]int32)(terms[:256]), (*[256]int32)(terms[256:])
 	for i := range x {
@@ -82,6 +86,19 @@ func runQBinary(a *QBinary, task int, scratch []float32) {
 				}
 				s = int32(a.YZero) + ref.Rescale(s, a.Mult, a.Shift, a.Single)
 				y[i] = uint8(min(max(s, int32(a.Lo)), int32(a.Hi)))
+			}
+		}
+	})
+}
+
+// runFloatQBinary is the same with ONNX Runtime's rounding.
+func runFloatQBinary(a *QBinary, task int) {
+	qbinaryRows(a, task, func(p binaryPlan, ia, ib, iy, n, rows, stepA, stepB int) {
+		for r := range rows {
+			u, v, y := a.A[ia+r*stepA:], a.B[ib+r*stepB:], a.Y[iy+r*n:][:n]
+			u, v = u[:(n-1)*p.innerA+1], v[:(n-1)*p.innerB+1]
+			for i := range y {
+				y[i] = a.One(u[i*p.innerA], v[i*p.innerB])
 			}
 		}
 	})
@@ -134,19 +151,4 @@ func dequantizeGo(a *Dequantize, x []uint8, y []float32) {
 	for i, v := range x {
 		y[i] = a.Scale * float32(int32(v)-int32(a.Zero))
 	}
-}
-
-// qbinaryOne is one element of a binary operation.
-func qbinaryOne(a *QBinary, p, q uint8) uint8 {
-	x, z := int32(p)-int32(a.AZero), int32(q)-int32(a.BZero)
-	v := x * z
-	if a.Fn != ref.Mul {
-		x = ref.Rescale(x<<20, a.AMult, a.AShift, a.Single)
-		z = ref.Rescale(z<<20, a.BMult, a.BShift, a.Single)
-		if v = x + z; a.Fn == ref.Sub {
-			v = x - z
-		}
-	}
-	v = int32(a.YZero) + ref.Rescale(v, a.Mult, a.Shift, a.Single)
-	return uint8(min(max(v, int32(a.Lo)), int32(a.Hi)))
 }

@@ -157,14 +157,17 @@ func vecQBinaryKernels() []Kernel[QBinary] {
 // products of rows with the usual multipliers: half of one operand of a sum,
 // and right shifts that leave room for everything.
 func acceptQBinary(a *QBinary) bool {
-	if a.Float {
-		return false
-	}
 	if singleByte(a.AShape) || singleByte(a.BShape) {
 		return true
 	}
 	p, _ := planQBinary(a)
-	if p.innerA != 1 || p.innerB != 1 || !shortEnoughShift(a) {
+	if p.innerA != 1 || p.innerB != 1 {
+		return false
+	}
+	if a.Float {
+		return a.Fn == ref.Add || a.Fn == ref.Sub || a.Fn == ref.Mul
+	}
+	if !shortEnoughShift(a) {
 		return false
 	}
 	switch {
@@ -207,68 +210,161 @@ func shortTerm(shift int32, zero uint8, single bool) (term int, tie uint32) {
 	return term + 1<<n>>1<<32 + 1<<31, tie
 }
 
-func runVecQBinary(v *qelemVec, a *QBinary, task int, _ []float32) {
-	if singleByte(a.AShape) || singleByte(a.BShape) {
-		runSingleByte(v, a, task)
-		return
-	}
-	b := qelemArgs{m2: int(a.Mult), n2: uint32(max(-a.Shift, 0)), l2: uint32(1 + max(a.Shift, 0)), lo: uint32(a.Lo), hi: uint32(a.Hi)}
-	b.k2, b.tie2 = shortTerm(a.Shift, a.YZero, a.Single)
-	swap := a.Fn == ref.Add && !halves(a.AMult, a.AShift)
-	if a.Fn == ref.Mul {
-		b.xTerm, b.bTerm = uint32(-int32(a.AZero)), uint32(-int32(a.BZero))
-	} else {
+// vecQBinary is a binary operation by vectors: the constants, in one way of
+// rounding or the other, and which operand is the first.
+type vecQBinary struct {
+	v    *qelemVec
+	a    *QBinary
+	args qelemArgs
+	swap bool
+}
+
+func newVecQBinary(v *qelemVec, a *QBinary) (q vecQBinary) {
+	q.v, q.a = v, a
+	b := &q.args
+	b.lo, b.hi = uint32(a.Lo), uint32(a.Hi)
+	b.xTerm, b.bTerm = uint32(-int32(a.AZero)), uint32(-int32(a.BZero))
+	switch {
+	case a.Float:
+		b.most, b.yTerm = 1<<16, uint32(a.YZero)
+		b.xFactor, b.bFactor, b.fixed = math.Float32frombits(uint32(a.Mult)), a.BFactor, a.Fixed
+		if a.Fn != ref.Mul {
+			bias := uint32(0)
+			if a.Signed {
+				bias = 128
+			}
+			b.xFactor, b.xTerm, b.bTerm, b.yTerm = a.AFactor, -bias, -bias, bias
+		}
+		return q
+	case a.Fn == ref.Add:
 		x, z, mult, shift := a.AZero, a.BZero, a.BMult, a.BShift
-		if swap {
+		if q.swap = !halves(a.AMult, a.AShift); q.swap {
 			x, z, mult, shift = a.BZero, a.AZero, a.AMult, a.AShift
 		}
 		b.xTerm, b.bTerm = uint32(-int32(x)<<19), uint32(-int32(z)<<21)
 		b.m1, b.n1 = int(mult), uint32(-shift)
 		b.k1, b.tie1 = shortTerm(shift, 0, a.Single)
 	}
-	qbinaryRows(a, task, func(_ binaryPlan, ia, ib, iy, n, rows, stepA, stepB int) {
-		whole := v.whole(n)
-		if whole > 0 {
-			c := b
-			c.x, c.b, c.y, c.n, c.rows = &a.A[ia], &a.B[ib], &a.Y[iy], whole, rows
-			c.xRow, c.bRow, c.yRow = stepA, stepB, n
-			if swap {
-				c.x, c.b, c.xRow, c.bRow = c.b, c.x, c.bRow, c.xRow
-			}
-			switch {
-			case v.wide && a.Fn == ref.Mul:
-				mulBytesAVX512(&c)
-			case v.wide:
-				addBytesAVX512(&c)
-			case a.Fn == ref.Mul:
-				mulBytesAVX2(&c)
-			default:
-				addBytesAVX2(&c)
-			}
+	b.m2, b.n2, b.l2 = int(a.Mult), uint32(max(-a.Shift, 0)), uint32(1+max(a.Shift, 0))
+	b.k2, b.tie2 = shortTerm(a.Shift, a.YZero, a.Single)
+	return q
+}
+
+// rows computes rows of n results each, one behind the other, from operands
+// whose rows are as far from one another as steps say.
+func (q *vecQBinary) rows(x, z, y []uint8, n, rows, stepA, stepB int) {
+	whole := q.v.whole(n)
+	if whole > 0 {
+		c := q.args
+		c.x, c.b, c.y, c.n, c.rows = &x[0], &z[0], &y[0], whole, rows
+		c.xRow, c.bRow, c.yRow = stepA, stepB, n
+		if q.swap {
+			c.x, c.b, c.xRow, c.bRow = c.b, c.x, c.bRow, c.xRow
 		}
-		for r := range rows {
-			for i := whole; i < n; i++ {
-				a.Y[iy+r*n+i] = qbinaryOne(a, a.A[ia+r*stepA+i], a.B[ib+r*stepB+i])
-			}
+		q.call(&c)
+	}
+	for r := range rows {
+		for i := whole; i < n; i++ {
+			y[r*n+i] = q.a.One(x[r*stepA+i], z[r*stepB+i])
+		}
+	}
+}
+
+// call enters the routine; by name, lest the arguments go to the heap.
+func (q *vecQBinary) call(c *qelemArgs) {
+	mul := q.a.Fn == ref.Mul
+	switch {
+	case q.v.wide && q.a.Float && mul:
+		mulFloatBytesAVX512(c)
+	case q.v.wide && q.a.Float:
+		addFloatBytesAVX512(c)
+	case q.v.wide && mul:
+		mulBytesAVX512(c)
+	case q.v.wide:
+		addBytesAVX512(c)
+	case q.a.Float && mul:
+		mulFloatBytesAVX2(c)
+	case q.a.Float:
+		addFloatBytesAVX2(c)
+	case mul:
+		mulBytesAVX2(c)
+	default:
+		addBytesAVX2(c)
+	}
+}
+
+// together computes rows that are one behind the other in x, with the same row
+// z for all, some at a time: together they fill vectors. It gives how many it
+// did. Mirrored, x and z are the second and the first operand.
+func (q *vecQBinary) together(x, z, y []uint8, n, rows int, space []uint8, mirrored bool) int {
+	some := min(rows, len(space)/n)
+	if n >= 512 || some < 2 {
+		return 0
+	}
+	if some > 4 {
+		some &^= 3 // for rests of sixteenths more often than not
+	}
+	space = space[:some*n]
+	for r := range some {
+		copy(space[r*n:], z[:n])
+	}
+	times, stepX, stepZ := rows/some, some*n, 0
+	if mirrored {
+		x, space, stepX, stepZ = space, x, stepZ, stepX
+	}
+	q.rows(x, space, y, some*n, times, stepX, stepZ)
+	return times * some
+}
+
+// qbinarySpace is the bytes of the scratch: repeated rows.
+const qbinarySpace = 2048
+
+func runVecQBinary(v *qelemVec, a *QBinary, task int, scratch []float32) {
+	space := Bytes(scratch)[:qbinarySpace]
+	if singleByte(a.AShape) || singleByte(a.BShape) {
+		runSingleByte(v, a, task)
+		return
+	}
+	q := newVecQBinary(v, a)
+	qbinaryRows(a, task, func(_ binaryPlan, ia, ib, iy, n, rows, stepA, stepB int) {
+		did := 0
+		switch {
+		case stepA == n && stepB == 0:
+			did = q.together(a.A[ia:], a.B[ib:], a.Y[iy:], n, rows, space, false)
+		case stepA == 0 && stepB == n:
+			did = q.together(a.B[ib:], a.A[ia:], a.Y[iy:], n, rows, space, true)
+		}
+		if did < rows {
+			q.rows(a.A[ia+did*stepA:], a.B[ib+did*stepB:], a.Y[iy+did*n:], n, rows-did, stepA, stepB)
 		}
 	})
 }
 
-// runSingleByte has one operand that is a byte: the operation is a table.
+// runSingleByte has one operand that is a byte: the operation is a table,
+// unless there are fewer bytes than a table has.
 func runSingleByte(v *qelemVec, a *QBinary, task int) {
-	var table [256]uint8
-	x := a.A
-	if singleByte(a.AShape) {
-		x = a.B
-		for i := range table {
-			table[i] = qbinaryOne(a, a.A[0], uint8(i))
-		}
-	} else {
-		for i := range table {
-			table[i] = qbinaryOne(a, uint8(i), a.B[0])
-		}
-	}
 	p, _ := planQBinary(a)
 	lo, hi := chunk(task, chunkElems, p.total)
-	v.lookUp(&table, x[lo:hi], a.Y[lo:hi])
+	x, y, first := a.A, a.Y[lo:hi], singleByte(a.AShape)
+	if first {
+		x = a.B
+	}
+	x = x[lo:hi]
+	at := func(p uint8) uint8 {
+		if first {
+			return a.One(a.A[0], p)
+		}
+		return a.One(p, a.B[0])
+	}
+	if len(x) < 256 {
+		for i, p := range x {
+			y[i] = at(p)
+		}
+		return
+	}
+	var table [256]uint8
+	for i := range table {
+		table[i] = at(uint8(i))
+	}
+	v.lookUp(&table, x, y)
 }

@@ -37,8 +37,9 @@ func newQBinary(as, bs [4]int, fn kernel.BinaryKind, seed uint64) kernel.QBinary
 	if fn == ref.Mul {
 		sy *= 0.02
 	}
+	a.Float, a.Signed = seed%4 == 2, seed%8 == 2
 	a.Scales(sa, sb, sy)
-	if seed%3 == 0 {
+	if seed%3 == 0 && !a.Float {
 		any := func(m, s *int32) { *m, *s = 1<<30+r.Int32N(1<<30), 5-r.Int32N(36) }
 		any(&a.AMult, &a.AShift)
 		any(&a.BMult, &a.BShift)
@@ -61,10 +62,11 @@ func TestQBinary(t *testing.T) {
 		{{2, 5, 7, 13}, {1, 1, 1, 1}}, {{1, 1, 1, 1}, {2, 5, 7, 13}}, {{2, 5, 7, 130}, {1, 1, 1, 130}}, {{2, 1, 7, 1}, {1, 5, 1, 13}},
 		{{2, 5, 1, 13}, {1, 5, 7, 1}}, {{3, 1, 5, 1}, {3, 4, 5, 6}}, {{2, 5, 7, 1}, {2, 5, 7, 13}},
 		{{1, 56, 56, 72}, {1, 1, 1, 72}}, {{1, 40, 50, 20}, {1, 40, 50, 20}}, {{1, 1, 1, 7}, {4, 1, 3, 1}}, {{1, 9, 9, 64}, {1, 9, 9, 64}},
+		{{2, 9, 9, 16}, {2, 1, 1, 16}}, {{1, 1, 1, 30}, {1, 11, 13, 30}}, {{1, 21, 21, 120}, {1, 1, 1, 120}}, {{1, 1, 1, 576}, {1, 1, 1, 1}},
 	} {
 		for _, fn := range []kernel.BinaryKind{ref.Add, ref.Sub, ref.Mul} {
-			for seed := range 6 {
-				a := newQBinary(s[0], s[1], fn, uint64(6*i+seed))
+			for seed := range 8 {
+				a := newQBinary(s[0], s[1], fn, uint64(8*i+seed))
 				checkBytes(t, kernel.QBinaryKernels(), a, ref.QBinary)
 				if len(a.Y) == len(a.A) && seed == 1 {
 					a.Y = a.A

@@ -91,10 +91,8 @@ var refQConv = QConvKernel{
 
 // QBinaryKernels lists the arithmetic of two operands of bytes.
 func QBinaryKernels() []Kernel[QBinary] {
-	portable := goKernel("binaryU8Go", 0, qbinaryTasks, qbinaryScratch, runQBinary)
-	portable.Accepts = func(a *QBinary) bool { return !a.Float }
 	return append(vecQBinaryKernels(),
-		portable,
+		goKernel("binaryU8Go", 0, qbinaryTasks, qbinaryScratch, runQBinary),
 		refKernel("binaryU8Ref", 0, ref.QBinary),
 	)
 }

@@ -29,11 +29,18 @@ var qelemBlock = block{"qelemArgs", "qelemArgs are the arguments of the elementw
 	{"even", "uint32", "1: ties go to even numbers"},
 	{"most", "float32", "greatest multiple of the scale"},
 	{"l2", "uint32", "left shift of what becomes the result"},
+	{"yTerm", "uint32", "added to the result"},
+	{"xFactor", "float32", "of the first operand, or of the product"},
+	{"bFactor", "float32", "of the second operand"},
+	{"fixed", "float32", "added to the sum"},
+	{"pad", "uint32", ""},
 }}
 
 var qelemKinds = []struct{ name, doc string }{
 	{"addBytes", "adds rows of bytes"},
 	{"mulBytes", "multiplies rows of bytes"},
+	{"addFloatBytes", "adds rows of bytes in float32"},
+	{"mulFloatBytes", "multiplies rows of bytes and rescales in float32"},
 	{"quantizeBytes", "rounds float32s to bytes"},
 	{"dequantizeBytes", "makes float32s of bytes"},
 	{"lookUp", "looks bytes up in a table"},
@@ -59,9 +66,13 @@ func qelemFile(a *asm) {
 	}
 	a.raw("GLOBL steps<>(SB), RODATA|NOPTR, $32")
 	for _, s := range isas {
-		e := qelem{a, s}
-		e.binary("addBytes", e.add)
-		e.binary("mulBytes", e.mul)
+		e := qelem{asm: a, s: s}
+		rescaled := []string{"m1", "k1", "m2", "k2", "n1", "tie1", "n2", "tie2", "xTerm", "bTerm", "lo", "hi", "l2"}
+		float := []string{"xTerm", "bTerm", "yTerm", "xFactor", "bFactor", "fixed", "most", "lo", "hi"}
+		e.binary("addBytes", rescaled, e.add)
+		e.binary("mulBytes", rescaled, e.mul)
+		e.binary("addFloatBytes", float, e.addFloat)
+		e.binary("mulFloatBytes", float, e.mulFloat)
 		e.quantize()
 		e.dequantize()
 		if s.regs == 32 {
@@ -81,17 +92,25 @@ const (
 
 type qelem struct {
 	*asm
-	s isa
+	s      isa
+	fields []string // the constants that AVX-512 keeps in registers
 }
 
-func (e qelem) wide() bool { return e.s.regs == 32 }
-
-// fields are the constants that AVX-512 keeps in registers.
-var qelemFields = []string{"m1", "k1", "m2", "k2", "n1", "tie1", "n2", "tie2", "xTerm", "bTerm", "lo", "hi", "l2"}
+func (e *qelem) wide() bool { return e.s.regs == 32 }
 
 // constant names a register that holds a field in every place. AVX2 has none
 // to spare and fetches it into the last one.
-func (e qelem) constant(field string) string {
+func (e *qelem) constant(field string) string {
+	for i, f := range e.fields {
+		if f == field && e.wide() {
+			return e.s.v(16 + i)
+		}
+	}
+	e.broadcast(field, 15)
+	return e.s.v(15)
+}
+
+func (e *qelem) broadcast(field string, r int) {
 	op := "VPBROADCASTD"
 	switch field {
 	case "m1", "k1", "m2", "k2":
@@ -99,37 +118,11 @@ func (e qelem) constant(field string) string {
 	case "lo", "hi":
 		op = "VPBROADCASTB"
 	}
-	r := e.s.v(15)
-	if e.wide() {
-		for i, f := range qelemFields {
-			if f == field {
-				return e.s.v(16 + i)
-			}
-		}
-	}
-	e.p("%s %s, %s", op, qelemBlock.at(field), r)
-	return r
-}
-
-// fetch loads the constants of AVX-512.
-func (e qelem) fetch() {
-	if !e.wide() {
-		return
-	}
-	for i, f := range qelemFields {
-		op := "VPBROADCASTD"
-		switch {
-		case i < 4:
-			op = "VPBROADCASTQ"
-		case f == "lo" || f == "hi":
-			op = "VPBROADCASTB"
-		}
-		e.p("%s %s, %s", op, qelemBlock.at(f), e.s.v(16+i))
-	}
+	e.p("%s %s, %s", op, qelemBlock.at(field), e.s.v(r))
 }
 
 // rest sets K3 to the first CX places.
-func (e qelem) rest() {
+func (e *qelem) rest() {
 	e.p("MOVQ $-1, AX")
 	e.p("BZHIQ CX, AX, AX")
 	e.p("KMOVQ AX, K3")
@@ -138,7 +131,7 @@ func (e qelem) rest() {
 // binary is the loop over rows of an operation: op computes the sums of 64
 // bytes (sixteen in AVX2) in registers 0 and on, those of x from 0 and those
 // of b from 4.
-func (e qelem) binary(name string, op func(x, b, t int)) {
+func (e *qelem) binary(name string, fields []string, op func(x, b, t int)) {
 	b := &qelemBlock
 	width, regs := 64, 4
 	if !e.wide() {
@@ -149,7 +142,12 @@ func (e qelem) binary(name string, op func(x, b, t int)) {
 		e.p("MOVL $0x5555, AX")
 		e.p("KMOVW AX, K4")
 	}
-	e.fetch()
+	e.fields = fields
+	if e.wide() {
+		for i, f := range fields {
+			e.broadcast(f, 16+i)
+		}
+	}
 	e.zero(e.s, 14)
 	for i, f := range []string{"x", "b", "y"} {
 		e.p("MOVQ %s, %s", b.at(f), []string{"SI", "BX", "DX"}[i])
@@ -222,7 +220,7 @@ func (e qelem) binary(name string, op func(x, b, t int)) {
 
 // add is s = x<<19 + rescaled b, rescaled: TFLite's addition where the scale of
 // x is the greater one, so that its multiplier is a half.
-func (e qelem) add(x, b, t int) {
+func (e *qelem) add(x, b, t int) {
 	e.p("VPSLLD $21, %s, %s", e.s.v(b), e.s.v(b))
 	e.p("VPADDD %s, %s, %s", e.constant("bTerm"), e.s.v(b), e.s.v(b))
 	e.short(b, t, "1")
@@ -233,7 +231,7 @@ func (e qelem) add(x, b, t int) {
 	e.short(x, t, "2")
 }
 
-func (e qelem) mul(x, b, t int) {
+func (e *qelem) mul(x, b, t int) {
 	e.p("VPADDD %s, %s, %s", e.constant("xTerm"), e.s.v(x), e.s.v(x))
 	e.p("VPADDD %s, %s, %s", e.constant("bTerm"), e.s.v(b), e.s.v(b))
 	e.p("VPMULLD %s, %s, %s", e.s.v(b), e.s.v(x), e.s.v(x))
@@ -241,9 +239,42 @@ func (e qelem) mul(x, b, t int) {
 	e.short(x, t, "2")
 }
 
+// addFloat is ONNX Runtime's addition: two fused multiplications and additions.
+func (e *qelem) addFloat(x, b, temp int) {
+	u, v, t := e.s.v(x), e.s.v(b), e.s.v(temp)
+	e.p("VPADDD %s, %s, %s", e.constant("xTerm"), u, u)
+	e.p("VPADDD %s, %s, %s", e.constant("bTerm"), v, v)
+	e.p("VCVTDQ2PS %s, %s", u, u)
+	e.p("VCVTDQ2PS %s, %s", v, v)
+	e.p("VMOVAPS %s, %s", e.constant("fixed"), t)
+	e.p("VFMADD231PS %s, %s, %s", e.constant("bFactor"), v, t)
+	e.p("VFMADD231PS %s, %s, %s", e.constant("xFactor"), u, t)
+	e.p("VMOVAPS %s, %s", t, u)
+	e.roundFloat(x)
+}
+
+func (e *qelem) mulFloat(x, b, _ int) {
+	u, v := e.s.v(x), e.s.v(b)
+	e.p("VPADDD %s, %s, %s", e.constant("xTerm"), u, u)
+	e.p("VPADDD %s, %s, %s", e.constant("bTerm"), v, v)
+	e.p("VPMULLD %s, %s, %s", v, u, u)
+	e.p("VCVTDQ2PS %s, %s", u, u)
+	e.p("VMULPS %s, %s, %s", e.constant("xFactor"), u, u)
+	e.roundFloat(x)
+}
+
+// roundFloat rounds to even numbers. What is too great stops at a bound, what
+// is too small becomes the least int32.
+func (e *qelem) roundFloat(x int) {
+	u := e.s.v(x)
+	e.p("VMINPS %s, %s, %s", e.constant("most"), u, u)
+	e.p("VCVTPS2DQ %s, %s", u, u)
+	e.p("VPADDD %s, %s, %s", e.constant("yTerm"), u, u)
+}
+
 // short rescales a register of numbers that are doubled already (and shifted to
 // the left, where the multiplier is great), with the constants of a number; see shortBias.
-func (e qelem) short(r, temp int, number string) {
+func (e *qelem) short(r, temp int, number string) {
 	x, t, u := e.s.v(r), e.s.v(temp), e.s.v(temp+1)
 	if e.wide() {
 		e.p("VPMOVD2M %s, K2", x)
@@ -274,7 +305,7 @@ func (e qelem) short(r, temp int, number string) {
 // greatest multiple, the zero point, what is just below a half, a sign, the
 // order of narrowing and 0. The sign that decides which way to round is that
 // from before the upper bound, hence a second one in bytes.
-func (e qelem) quantize() {
+func (e *qelem) quantize() {
 	b := &qelemBlock
 	e.begin("quantizeBytes"+e.s.name, b)
 	e.p("MOVQ %s, SI", b.at("x"))
@@ -387,7 +418,7 @@ func (e qelem) quantize() {
 // does not reach a tie unless the exact one does. That rounding never passes a
 // tie is why no more is needed. What rounds ties away from zero goes to
 // register 4 and on: less than a half, with the quotient's sign.
-func (e qelem) quotient(i int) {
+func (e *qelem) quotient(i int) {
 	x, t, q := e.s.v(i), e.s.v(4+i%4), e.s.v(16+i%4)
 	if !e.wide() {
 		t, q = e.s.v(4+i), e.s.v(6+i)
@@ -408,7 +439,7 @@ func (e qelem) quotient(i int) {
 	e.p("VORPS %s, %s, %s", e.s.v(12), t, t)
 }
 
-func (e qelem) dequantize() {
+func (e *qelem) dequantize() {
 	b := &qelemBlock
 	e.begin("dequantizeBytes"+e.s.name, b)
 	e.p("MOVQ %s, SI", b.at("x"))
@@ -448,7 +479,7 @@ func (e qelem) dequantize() {
 
 // lookUpVBMI looks up halves of the table by all bits but the highest, which
 // then says which half it was.
-func (e qelem) lookUpVBMI() {
+func (e *qelem) lookUpVBMI() {
 	b := &qelemBlock
 	e.begin("lookUp"+e.s.name, b)
 	e.p("MOVQ %s, SI", b.at("x"))
@@ -484,7 +515,7 @@ func (e qelem) lookUpVBMI() {
 
 // lookUpShuffles looks up sixteenths of the table, one after another: a byte
 // that is not in one has its highest bit set by the addition, and gives 0.
-func (e qelem) lookUpShuffles() {
+func (e *qelem) lookUpShuffles() {
 	b := &qelemBlock
 	e.begin("lookUp"+e.s.name, b)
 	e.p("MOVQ %s, SI", b.at("x"))
@@ -539,7 +570,7 @@ func (e qelem) lookUpShuffles() {
 }
 
 // sums adds rows, at most 256 lest words overflow, to the int32s at y.
-func (e qelem) sums() {
+func (e *qelem) sums() {
 	b := &qelemBlock
 	e.begin("sumBytes"+e.s.name, b)
 	e.p("MOVQ %s, SI", b.at("x"))

@@ -29,7 +29,7 @@ func TestRescaleFloat(t *testing.T) {
 func TestFloatSum(t *testing.T) {
 	a := QBinaryArgs{Fn: Add, Float: true, AZero: 137, BZero: 130, YZero: 128, Hi: 255}
 	a.Scales(float64(float32(0.03178011)), float64(float32(0.021092402)), float64(float32(0.03524611)))
-	if got := a.one(91, 145); got != 96 {
+	if got := a.One(91, 145); got != 96 {
 		t.Errorf("%d, want 96", got)
 	}
 }

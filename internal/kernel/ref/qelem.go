@@ -65,7 +65,7 @@ func QBinary(a *QBinaryArgs) {
 				for l := range out[3] {
 					p := a.A[i*sa[0]+j*sa[1]+k*sa[2]+l*sa[3]]
 					q := a.B[i*sb[0]+j*sb[1]+k*sb[2]+l*sb[3]]
-					a.Y[y] = a.one(p, q)
+					a.Y[y] = a.One(p, q)
 					y++
 				}
 			}
@@ -73,7 +73,8 @@ func QBinary(a *QBinaryArgs) {
 	}
 }
 
-func (a *QBinaryArgs) one(p, q uint8) uint8 {
+// One is the result for one byte of either operand.
+func (a *QBinaryArgs) One(p, q uint8) uint8 {
 	x, z := int32(p)-int32(a.AZero), int32(q)-int32(a.BZero)
 	if a.Float {
 		return a.float(p, q, x*z)
