@@ -11,9 +11,9 @@ import (
 	"github.com/mobilenet-go/mobilenet/internal/testkit"
 )
 
-// benchBytes is bench with the time of the best run of each task beside, which
+// benchByteOp is bench with the time of the best run of each task beside, which
 // what else the machine does disturbs less.
-func benchBytes[A any](b *testing.B, name string, table []kernel.Kernel[A], a A, elems int) {
+func benchByteOp[A any](b *testing.B, name string, table []kernel.Kernel[A], a A, elems int) {
 	for _, k := range table {
 		if k.Impl == "ref" || !k.Available() || !k.Accepts(&a) {
 			continue
@@ -48,36 +48,36 @@ func BenchmarkByteOps(b *testing.B) {
 	for _, s := range [][2]int{{56, 24}, {28, 32}, {14, 64}, {14, 96}, {7, 160}} {
 		shape := [4]int{1, s[0], s[0], s[1]}
 		a := newQBinary(shape, shape, ref.Add, 4)
-		benchBytes(b, "add"+strconv.Itoa(s[0])+"x"+strconv.Itoa(s[1]), kernel.QBinaryKernels(), a, len(a.Y))
+		benchByteOp(b, "add"+strconv.Itoa(s[0])+"x"+strconv.Itoa(s[1]), kernel.QBinaryKernels(), a, len(a.Y))
 	}
 	for _, s := range [][2]int{{56, 72}, {28, 120}, {14, 480}, {7, 960}} {
 		a := newQBinary([4]int{1, s[0], s[0], s[1]}, [4]int{1, 1, 1, s[1]}, ref.Mul, 4)
 		a.Scales(0.05, 1./256, 0.05)
-		benchBytes(b, "gate"+strconv.Itoa(s[0])+"x"+strconv.Itoa(s[1]), kernel.QBinaryKernels(), a, len(a.Y))
+		benchByteOp(b, "gate"+strconv.Itoa(s[0])+"x"+strconv.Itoa(s[1]), kernel.QBinaryKernels(), a, len(a.Y))
 		m := kernel.QMean{N: 1, H: s[0], W: s[0], C: s[1], X: a.A, Y: make([]uint8, s[1]), Hi: 255}
 		m.SetScales(0.1, 0.1)
-		benchBytes(b, "mean"+strconv.Itoa(s[0])+"x"+strconv.Itoa(s[1]), kernel.QMeanKernels(), m, len(m.X))
+		benchByteOp(b, "mean"+strconv.Itoa(s[0])+"x"+strconv.Itoa(s[1]), kernel.QMeanKernels(), m, len(m.X))
 	}
 	table := kernel.Table{Len: n, Table: (*[256]uint8)(randomBytes(256, 3)), X: x, Y: z}
-	benchBytes(b, "table", kernel.TableKernels(), table, n)
+	benchByteOp(b, "table", kernel.TableKernels(), table, n)
 	q := kernel.Quantize{Len: n, Scale: 1. / 127, Zero: 128, Hi: 255, X: testkit.Noise(n, 5), Y: z}
-	benchBytes(b, "quantize", kernel.QuantizeKernels(), q, n)
-	benchBytes(b, "dequantize", kernel.DequantizeKernels(), kernel.Dequantize{Len: n, Scale: 0.1, Zero: 128, X: x, Y: make([]float32, n)}, n)
+	benchByteOp(b, "quantize", kernel.QuantizeKernels(), q, n)
+	benchByteOp(b, "dequantize", kernel.DequantizeKernels(), kernel.Dequantize{Len: n, Scale: 0.1, Zero: 128, X: x, Y: make([]float32, n)}, n)
 	pool := kernel.QPool{N: 1, H: 7, W: 7, C: 1024, OH: 1, OW: 1, KH: 7, KW: 7, StrideH: 1, StrideW: 1, DilationH: 1, DilationW: 1, Hi: 255, X: x, Y: make([]uint8, 1024)}
-	benchBytes(b, "pool7x1024", kernel.QPoolKernels(), pool, 49*1024)
+	benchByteOp(b, "pool7x1024", kernel.QPoolKernels(), pool, 49*1024)
 	soft := kernel.QSoftmax{Rows: 1, Cols: 1001, Exp: new([256]float32), YScale: 1. / 256, Hi: 255, X: x, Y: make([]uint8, 1001)}
 	for d := range soft.Exp {
 		soft.Exp[d] = float32(math.Exp(-0.1 * float64(d)))
 	}
-	benchBytes(b, "softmax1001", kernel.QSoftmaxKernels(), soft, 1001)
-	benchBytes(b, "argmax1001", kernel.ArgMaxKernels(), kernel.ArgMax{Rows: 1, Cols: 1001, X: x, Y: make([]int32, 1)}, 1001)
+	benchByteOp(b, "softmax1001", kernel.QSoftmaxKernels(), soft, 1001)
+	benchByteOp(b, "argmax1001", kernel.ArgMaxKernels(), kernel.ArgMax{Rows: 1, Cols: 1001, X: x, Y: make([]int32, 1)}, 1001)
 	for _, signed := range []bool{false, true} {
 		r := kernel.ByteResize{N: 1, H: 65, W: 65, C: 21, OH: 513, OW: 513, Rule: ref.AlignCorners, Signed: signed, X: x, Y: make([]uint8, 513*513*21)}
-		benchBytes(b, map[bool]string{true: "resizeInt8", false: "resizeUint8"}[signed], kernel.ByteResizeKernels(), r, len(r.Y))
+		benchByteOp(b, map[bool]string{true: "resizeInt8", false: "resizeUint8"}[signed], kernel.ByteResizeKernels(), r, len(r.Y))
 	}
-	benchBytes(b, "concat", kernel.ByteConcatKernels(), kernel.ByteConcat{Outer: 56 * 56, Inner: []int{24, 24}, Xs: [][]uint8{x, z}, Y: make([]uint8, 56*56*48)}, 56*56*48)
-	benchBytes(b, "pad", kernel.BytePadKernels(), kernel.BytePad{N: 1, H: 56, W: 56, C: 24, Bottom: 1, Right: 1, X: x, Y: make([]uint8, 57*57*24)}, 57*57*24)
-	benchBytes(b, "transpose", kernel.ByteTransposeKernels(), kernel.ByteTranspose{Rank: 3, Shape: [6]int{224, 224, 3}, Perm: [6]int{2, 0, 1}, X: x, Y: z}, n)
+	benchByteOp(b, "concat", kernel.ByteConcatKernels(), kernel.ByteConcat{Outer: 56 * 56, Inner: []int{24, 24}, Xs: [][]uint8{x, z}, Y: make([]uint8, 56*56*48)}, 56*56*48)
+	benchByteOp(b, "pad", kernel.BytePadKernels(), kernel.BytePad{N: 1, H: 56, W: 56, C: 24, Bottom: 1, Right: 1, X: x, Y: make([]uint8, 57*57*24)}, 57*57*24)
+	benchByteOp(b, "transpose", kernel.ByteTransposeKernels(), kernel.ByteTranspose{Rank: 3, Shape: [6]int{224, 224, 3}, Perm: [6]int{2, 0, 1}, X: x, Y: z}, n)
 }
 
 // BenchmarkQDepthwise runs the depthwise convolutions of V1 at 224 x 224, and
