@@ -54,7 +54,7 @@ var rooms = map[string]string{
 	"quant":                       "transform eval internal/*",
 	".":                           "tensor arch weights transform internal/*",
 	"builtin":                     ".",
-	"cmd/mobilenet":               ". builtin tensor arch weights transform dataset train quant eval internal/*",
+	"cmd/mobilenet":               ". builtin tensor arch weights transform dataset train quant eval export internal/*",
 }
 
 // never holds imports that no rule above may allow: the directions that would

@@ -32,6 +32,8 @@ type TFLiteOptions struct {
 	Name      string
 	Labels    []string
 	Mean, Std []float32
+	// Recipe is the whole preprocessing as text, for our own reader.
+	Recipe string
 }
 
 // TFLite writes an inference graph of one picture as a TensorFlow Lite file
@@ -63,6 +65,9 @@ func TFLite(w io.Writer, g *graph.Graph, opt *TFLiteOptions) (notes []string, er
 	}
 	if opt.Name != "" || meta.Labels != "" || len(meta.Mean) > 0 {
 		x.m.Metadata[tflite.MetaKey] = meta.Marshal()
+	}
+	if opt.Recipe != "" {
+		x.m.Metadata[tflite.RecipeKey] = []byte(opt.Recipe)
 	}
 	data, err := tflite.Marshal(&x.m)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mobilenet-go/mobilenet/dataset"
+	"github.com/mobilenet-go/mobilenet/export"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/mobilenet-go/mobilenet/internal/suggest"
 	"github.com/mobilenet-go/mobilenet/tensor"
@@ -39,17 +40,22 @@ const goldenTolerance = 1e-6
 
 func (a *app) convert() *cobra.Command {
 	var m modelFlags
-	var out, license, source, stored, ids string
+	var out, license, source, stored, ids, inputType, outputType string
 	var metrics []string
 	var force bool
 	c := &cobra.Command{
-		Use:   "convert IN -o OUT.safetensors",
-		Short: "Write a model as one safetensors file that carries its meaning",
+		Use:   "convert IN -o OUT",
+		Short: "Write a model as one safetensors file that carries its meaning, or for TensorFlow Lite",
 		Long: `Write a model as one safetensors file that carries its meaning: the network, its
 dialect, the preprocessing, labels, figures, licence, source, and a picture with
-the scores it must give. The written file is opened again and has to give them.`,
+the scores it must give. The written file is opened again and has to give them.
+
+A name that ends in .tflite asks for a TensorFlow Lite file, of real numbers or of
+integers as the model is, with its preprocessing and labels as metadata. It is
+opened again too and has to give the same scores.`,
 		Example: `  mobilenet convert mobilenet_v2.pth -o v2.safetensors --license BSD-3-Clause --metric top1=0.7188
   mobilenet convert weights.pth -o mine.safetensors --model v1 --width 0.5 --names names.json
+  mobilenet convert mobilenet_v2.pth -o v2.tflite --labels labels.txt
   mobilenet convert run-photos/best.safetensors -o small.safetensors --dtype float16`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -59,7 +65,18 @@ the scores it must give. The written file is opened again and has to give them.`
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if out == "" {
-				return usagef("no name for the new file: give -o OUT.safetensors")
+				return usagef("no name for the new file: give -o OUT.safetensors or -o OUT.tflite")
+			}
+			lite := isTFLite(out)
+			for _, f := range []string{"metric", "class-ids", "dtype"} {
+				if lite && c.Flags().Changed(f) {
+					return usagef("--%s is not for TensorFlow Lite files", f)
+				}
+			}
+			for _, f := range []string{"input-type", "output-type"} {
+				if !lite && c.Flags().Changed(f) {
+					return usagef("--%s is for TensorFlow Lite files", f)
+				}
 			}
 			figures, err := parseMetrics(metrics)
 			if err != nil {
@@ -81,7 +98,19 @@ the scores it must give. The written file is opened again and has to give them.`
 			if _, err := os.Lstat(out); err == nil && !force {
 				return fmt.Errorf("%s exists: choose another name, or --force to replace it", out)
 			}
-			done, err := convert(c.Context(), args[0], out, opt, store)
+			var ends export.TFLiteOptions
+			if ends.Input, err = endType("input-type", inputType); err != nil {
+				return err
+			}
+			if ends.Output, err = endType("output-type", outputType); err != nil {
+				return err
+			}
+			var done *converted
+			if lite {
+				done, err = convertTFLite(c.Context(), args[0], out, opt, store, ends)
+			} else {
+				done, err = convert(c.Context(), args[0], out, opt, store)
+			}
 			if err != nil {
 				return err
 			}
@@ -102,6 +131,8 @@ the scores it must give. The written file is opened again and has to give them.`
 	f.StringArrayVar(&metrics, "metric", nil, "a figure of the weights, as top1=0.7188; may be repeated")
 	f.StringVar(&stored, "dtype", "float32", "type that filters and matrices are stored as: float32, float16 or bfloat16")
 	f.StringVar(&ids, "class-ids", "", "text or JSON file of the classes' names in their data set, as WordNet's n02123045")
+	f.StringVar(&inputType, "input-type", "", "type of a .tflite file's input: float32, uint8 or int8; the model's own if left out")
+	f.StringVar(&outputType, "output-type", "", "type of a .tflite file's outputs")
 	f.BoolVar(&force, "force", false, "replace an existing file")
 	return c
 }

@@ -330,6 +330,12 @@ func (m *Model) addGolden(ctx context.Context, set *weights.Set) error {
 	return set.Add(tensor.FromFloat32(goldenOutput, tensor.Shape{len(scores)}, scores))
 }
 
+// GoldenScores are the model's scores of the picture that Save stores with it:
+// what another form of the same model must give too.
+func (m *Model) GoldenScores(ctx context.Context) ([]float32, error) {
+	return m.runBytes(ctx, goldenPicture(m.Info.H, m.Info.W))
+}
+
 // runBytes runs the model on a picture that has the input's size.
 func (m *Model) runBytes(ctx context.Context, pix []byte) ([]float32, error) {
 	p, err := transform.NewPipeline(m.Info.Recipe)
@@ -364,10 +370,18 @@ func (m *Model) CheckGolden(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return Distance(got, values), nil
+}
+
+// Distance is the relative L2 distance of scores from those they should be.
+func Distance(got, want []float32) float64 {
+	if len(got) != len(want) {
+		return math.Inf(1)
+	}
 	d, n := 0.0, 0.0
-	for i, w := range values {
+	for i, w := range want {
 		d += (float64(got[i]) - float64(w)) * (float64(got[i]) - float64(w))
 		n += float64(w) * float64(w)
 	}
-	return math.Sqrt(d / max(n, math.SmallestNonzeroFloat64)), nil
+	return math.Sqrt(d / max(n, math.SmallestNonzeroFloat64))
 }

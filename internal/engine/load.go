@@ -129,6 +129,14 @@ func readImported(name string, format weights.Format, data []byte, opt *Options)
 	info.Recipe.Width, info.Recipe.Height = im.W, im.H
 	if format == weights.TFLite {
 		info.Labels = attachedLabels(data, im.Classes, opt.Limits)
+		if said := string(im.Metadata[tflite.RecipeKey]); said != "" && opt.Preprocess == "" {
+			if _, err := transform.Parse(said, max(im.H, im.W)); err != nil {
+				return nil, fmt.Errorf("%s: preprocessing: %w", name, err)
+			}
+			own := *opt
+			own.Preprocess, own.declared = said, true
+			opt = &own
+		}
 	}
 	if err := info.defaults(opt, im.AnySize); err != nil {
 		return nil, err

@@ -96,7 +96,8 @@ func lowerInts(g *graph.Graph, id graph.ID, m memory) (args any, ok bool, err er
 		}
 		args = &kernel.Table{Len: out.Len(), Table: table, X: x(0), Y: m.bytes(id)}
 	case graph.QBinary:
-		a := &kernel.QBinary{Fn: ref.BinaryKind(op.Fn), Single: op.Rounding == graph.SingleRounding, A: x(0), B: x(1), Y: m.bytes(id)}
+		a := &kernel.QBinary{Fn: ref.BinaryKind(op.Fn), Single: op.Rounding == graph.SingleRounding,
+			Float: op.Rounding == graph.FloatRounding, Signed: op.DType == tensor.I8, A: x(0), B: x(1), Y: m.bytes(id)}
 		if a.AShape, a.BShape, err = collapse(in[0].Shape, in[1].Shape); err != nil {
 			return nil, true, fmt.Errorf("node %q (%s): %w", n.Name, op.Kind(), err)
 		}
@@ -117,7 +118,7 @@ func lowerInts(g *graph.Graph, id graph.ID, m memory) (args any, ok bool, err er
 	case graph.QMean:
 		s := in[0].Shape
 		a := &kernel.QMean{N: s[0], H: s[1], W: s[2], C: s[3], XZero: zeroOf(in[0]), Rule: ref.MeanRule(op.Rule),
-			Signed: op.DType == tensor.I8, Single: op.Rounding == graph.SingleRounding, X: x(0), Y: m.bytes(id)}
+			Signed: op.DType == tensor.I8, Single: op.Rounding == graph.SingleRounding, Float: op.Rounding == graph.FloatRounding, X: x(0), Y: m.bytes(id)}
 		a.YZero, a.Lo, a.Hi = storedAs(op.Stored)
 		a.SetScales(in[0].Quant.Scales[0], op.Scale)
 		args = a
@@ -185,7 +186,8 @@ func qconvShape(g *graph.Graph, id graph.ID) (ref.QConvShape, error) {
 		N: s[0], H: s[1], W: s[2], C: s[3], OH: out[1], OW: out[2], O: out[3], KH: w.KH, KW: w.KW,
 		StrideH: w.StrideH, StrideW: w.StrideW, DilationH: w.DilationH, DilationW: w.DilationW,
 		PadTop: pad.Top, PadLeft: pad.Left, Groups: op.GroupCount(),
-		XZero: zeroOf(in[0]), Single: op.Rounding == graph.SingleRounding, Up: op.Rounding == graph.UpwardRounding, HasTable: op.Then != nil,
+		XZero: zeroOf(in[0]), HasTable: op.Then != nil,
+		Single: op.Rounding == graph.SingleRounding, Up: op.Rounding == graph.UpwardRounding, Float: op.Rounding == graph.FloatRounding,
 	}
 	q.YZero, q.Lo, q.Hi = storedAs(op.Stored)
 	for _, z := range in[1].Quant.Zeros {
@@ -236,8 +238,10 @@ func (p *Program) intTask(id graph.ID, args any, packs *Packs) (namedTask, error
 			return nil, err
 		}
 		p.qconvs[id] = q
+		p.qorder, p.qlist = append(p.qorder, id), append(p.qlist, newIntConv(&a.QConvShape, q.packed))
 	}
 	p.qconvs[id].bind(a)
+	a.Ahead = p.qahead[id]
 	return newQConvTask(a, k), nil
 }
 

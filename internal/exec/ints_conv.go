@@ -62,7 +62,11 @@ func (p *Packs) qconv(g *graph.Graph, id graph.ID, s *kernel.QConvShape, k *kern
 	}
 	for o := range s.O {
 		i := min(o, len(w.Type.Quant.Scales)-1)
-		q.args.Mult[o], q.args.Shift[o] = ref.ConvMultiplier(key.xscale, w.Type.Quant.Scales[i], op.Scale, op.Narrow)
+		if ws := w.Type.Quant.Scales[i]; s.Float {
+			q.args.Mult[o] = ref.FloatMultiplier(key.xscale * ws / op.Scale)
+		} else {
+			q.args.Mult[o], q.args.Shift[o] = ref.ConvMultiplier(key.xscale, ws, op.Scale, op.Narrow)
+		}
 		if s.HasWZero {
 			q.args.WZero[o] = weightZero(w.Type.DType, w.Type.Quant.Zeros[i])
 		}

@@ -59,7 +59,7 @@ func (c QConv2D) Infer(in []Type) (Type, error) {
 	if c.Bias && in[2].DType != tensor.I32 {
 		return Type{}, fmt.Errorf("bias %v is not int32", in[2])
 	}
-	if c.Rounding > UpwardRounding {
+	if c.Rounding > FloatRounding {
 		return Type{}, fmt.Errorf("unknown rounding %d", c.Rounding)
 	}
 	t, err := Conv2D{Window: c.Window, Groups: c.Groups, Bias: c.Bias}.Infer(in)

@@ -173,6 +173,9 @@ const (
 	// UpwardRounding rounds twice, ties upward both times: TFLite's matrix
 	// products.
 	UpwardRounding
+	// FloatRounding multiplies in float32 and rounds once, ties to even: ONNX
+	// Runtime's.
+	FloatRounding
 )
 
 // byteInputs checks that the first n inputs are quantized bytes.

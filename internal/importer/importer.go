@@ -42,7 +42,8 @@ const (
 // Imported is a network out of a file. It is safe for concurrent use.
 type Imported struct {
 	Format   Format
-	Producer string // what the file says about who wrote it
+	Producer string            // what the file says about who wrote it
+	Metadata map[string][]byte // TFLite's
 	Input    string
 	// H, W and C are the extents of the input picture. Where the file leaves
 	// H or W open they are 224 and AnySize holds.

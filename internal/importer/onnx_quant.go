@@ -359,7 +359,7 @@ func qlinearBinary(fn graph.BinaryKind) func(*onnxCall) (val, error) {
 		if err != nil {
 			return val{}, err
 		}
-		return c.b.elementwise(c.name, graph.QBinary{Stored: out, Fn: fn, Rounding: graph.SingleRounding}, l, r)
+		return c.b.elementwise(c.name, graph.QBinary{Stored: out, Fn: fn, Rounding: graph.FloatRounding}, l, r)
 	}
 }
 
@@ -433,7 +433,7 @@ func (c *onnxCall) qlinearGlobalPool() (val, error) {
 	if x, err = c.b.asPicture(c.name, x); err != nil {
 		return x, err
 	}
-	id, err := c.b.add(c.name, graph.QMean{Stored: out, Rounding: graph.SingleRounding}, x.id)
+	id, err := c.b.add(c.name, graph.QMean{Stored: out, Rounding: graph.FloatRounding}, x.id)
 	if err != nil {
 		return x, err
 	}

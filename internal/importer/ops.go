@@ -52,7 +52,7 @@ func (b *build) emitConv(name string, x val, c convolution, how string, f func(*
 	}
 	var op graph.Op = graph.Conv2D{Window: c.Window, Groups: c.groups, Bias: c.bias != nil}
 	if c.out != nil {
-		op = graph.QConv2D{Window: c.Window, Stored: *c.out, Groups: c.groups, Bias: c.bias != nil, Rounding: graph.SingleRounding}
+		op = graph.QConv2D{Window: c.Window, Stored: *c.out, Groups: c.groups, Bias: c.bias != nil, Rounding: graph.FloatRounding}
 	}
 	id, err := b.add(name, op, in...)
 	if err != nil {

@@ -24,7 +24,7 @@ func FromTFLite(f *tflite.Model) (*Imported, error) {
 	}
 	g := &f.Subgraphs[0]
 	s := &tfliteSource{g: g, consts: map[int]*tensor.Tensor{}, memo: map[int]*tensor.Tensor{}}
-	im := &Imported{Format: TFLite, Producer: f.Description, static: map[*tensor.Tensor]bool{}, src: s}
+	im := &Imported{Format: TFLite, Producer: f.Description, Metadata: f.Metadata, static: map[*tensor.Tensor]bool{}, src: s}
 	made := make([]bool, len(g.Tensors))
 	for _, o := range g.Operators {
 		for _, t := range o.Outputs {

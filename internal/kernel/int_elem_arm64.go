@@ -140,6 +140,9 @@ func planIntBinary(a *QBinary) intBinary {
 }
 
 func acceptIntBinary(a *QBinary) bool {
+	if a.Float {
+		return false
+	}
 	ok := a.Fn == ref.Mul
 	if a.Fn == ref.Add || a.Fn == ref.Sub {
 		_, x := intShift(a.AShift, a.Single)
@@ -192,6 +195,3 @@ func runIntBinary(a *QBinary, task int) {
 		}
 	}
 }
-
-// vecQPoolKernels are none: windows are few where NEON runs.
-func vecQPoolKernels() []Kernel[QPool] { return nil }

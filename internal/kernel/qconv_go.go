@@ -3,6 +3,8 @@ package kernel
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 )
 
 // The portable convolution of bytes: any shape, as rows of inputs times panels
@@ -180,7 +182,9 @@ func finishQGo(a *QConv, rest []byte, o int, acc []int32, y []uint8) {
 		sum += get(bias, j)
 		m, shift := int64(get(mult, j)), get(shifts, j)
 		var v int32
-		if twice {
+		if a.Float {
+			v = ref.RescaleFloat(sum, int32(m))
+		} else if twice {
 			left, right := max(shift, 0), max(-shift, 0)
 			x := int32((int64(sum<<left)*m + 1<<30) >> 31)
 			// Ties away from zero: magnitudes round up.

@@ -22,7 +22,8 @@ func byteShape(f kernel.ConvShape, seed uint64) kernel.QConvShape {
 		StrideH: f.StrideH, StrideW: f.StrideW, DilationH: f.DilationH, DilationW: f.DilationW,
 		PadTop: f.PadTop, PadLeft: f.PadLeft, Groups: f.Groups}.Normal()
 	s.XZero, s.YZero, s.Hi = uint8(r.Uint32()), uint8(r.Uint32()), 255
-	s.Single, s.Up, s.HasWZero, s.HasTable = seed%3 == 1, seed%3 == 2, r.IntN(3) == 0, r.IntN(3) == 0
+	s.Single, s.Up, s.Float = seed%4 == 1, seed%4 == 2, seed%4 == 3
+	s.HasWZero, s.HasTable = r.IntN(3) == 0, r.IntN(3) == 0
 	if r.IntN(3) == 0 {
 		s.Lo, s.Hi = uint8(r.IntN(120)), uint8(130+r.IntN(126))
 	}
@@ -45,12 +46,18 @@ func newQConv(s kernel.QConvShape, seed uint64) *kernel.QConv {
 	spread := math.Sqrt(float64(k)) * 74 * 100
 	for o := range a.Bias {
 		a.Bias[o] = int32(r.NormFloat64() * spread)
-		a.Mult[o], a.Shift[o] = ref.QuantizeMultiplier(math.Exp(r.NormFloat64()) * 80 / spread)
+		real := math.Exp(r.NormFloat64()) * 80 / spread
+		if a.Mult[o], a.Shift[o] = ref.QuantizeMultiplier(real); s.Float {
+			a.Mult[o] = ref.FloatMultiplier(float32(real))
+		}
 	}
 	if s.HasWZero {
 		a.WZero = make([]int32, s.O)
 		for o := range a.WZero {
 			a.WZero[o] = r.Int32N(256) - 128
+			if seed%2 == 0 { // one for all
+				a.WZero[o] = a.WZero[0]
+			}
 		}
 	}
 	if s.HasTable {
@@ -194,6 +201,9 @@ func TestQConvExtremes(t *testing.T) {
 			a.Mult[o], a.Shift[o] = 1<<30+r.Int32N(1<<30), 30-r.Int32N(62)
 			if r.IntN(4) == 0 {
 				a.Mult[o] = []int32{0, 1 << 30, math.MaxInt32}[r.IntN(3)]
+			}
+			if a.Float {
+				a.Mult[o] = ref.FloatMultiplier([]float32{0, math.SmallestNonzeroFloat32, 0.5, 2, 1e9, math.MaxFloat32, float32(math.Inf(1)), r.Float32()}[r.IntN(8)])
 			}
 		}
 		if i%2 == 0 {
@@ -379,11 +389,23 @@ func TestQConvTasksFollowShape(t *testing.T) {
 	}
 }
 
+// TestQConvAhead: memory to be fetched ahead changes no result, wherever it
+// ends.
+func TestQConvAhead(t *testing.T) {
+	for i, f := range []kernel.ConvShape{same(1, 14, 14, 40, 100, 1, 1, 1), same(1, 9, 9, 32, 16, 3, 1, 1), same(1, 7, 7, 512, 64, 1, 1, 1), same(1, 1, 1, 300, 200, 1, 1, 1)} {
+		for _, n := range []int{1, 17, 64, 70000} {
+			a := newQConv(byteShape(f, uint64(i)), uint64(n))
+			a.Ahead = randomBytes(n, 1)
+			checkQConv(t, a)
+		}
+	}
+}
+
 // plainBytes is a convolution of bytes without anything special, by the rounding
 // that TFLite gives its kind.
 func plainBytes(f kernel.ConvShape) kernel.QConvShape {
 	s := byteShape(f, 2)
-	s.HasWZero, s.HasTable, s.Single, s.Up, s.XPixel, s.YPixel = false, false, false, s.Groups == 1, s.C, s.O
+	s.HasWZero, s.HasTable, s.Single, s.Up, s.Float, s.XPixel, s.YPixel = false, false, false, s.Groups == 1, false, s.C, s.O
 	return s
 }
 

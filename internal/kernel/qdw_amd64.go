@@ -156,7 +156,7 @@ func (v qdwVec) packBlock(a *QConv, first, width int, dst []byte) {
 	}
 	consts := dst[qdwHead+groups*groupBytes:]
 	for i := range v.accs() {
-		b := QConv{QConvShape: QConvShape{O: lanes, YZero: a.YZero, Single: a.Single, Up: a.Up},
+		b := QConv{QConvShape: QConvShape{O: lanes, YZero: a.YZero, Single: a.Single, Up: a.Up, Float: a.Float},
 			Bias: make([]int32, lanes), Mult: make([]int32, lanes), Shift: make([]int32, lanes)}
 		for l := range lanes {
 			b.Shift[l] = -1
@@ -193,7 +193,7 @@ func shortEnough(a *QConv, o, taps int) bool {
 		most += math.MaxUint8 * max(w, -w)
 	}
 	n := -int64(a.Shift[o])
-	if n < 0 || n > 22 || n == 0 && a.Twice() {
+	if a.Float || n < 0 || n > 22 || n == 0 && a.Twice() {
 		return false
 	}
 	return most < 1<<30 && most+1<<n>>1+math.MaxUint8<<n < 1<<31-2
@@ -261,7 +261,7 @@ func (v qdwVec) run(a *QConv, task int, scratch []float32) {
 	}
 	b.tie = math.MaxUint32
 	if !a.Twice() {
-		b.single, b.tie = 1, 0
+		b.single, b.tie = roundOnceOrFloat(&a.QConvShape), 0
 	}
 	looked := false
 	if a.HasTable && v.vnni && cpu.VBMI() {

@@ -28,7 +28,7 @@ type qdwArgs struct {
 	consts    int    // from them to those of requantization
 	mask      int    // channels that are there, as a mask; AVX2 wants all
 	full      int    // 1: all are
-	single    int    // 1: round once
+	single    int    // 1: round once; 2: in float32
 	lo        uint32 // least result
 	hi        uint32 // greatest result
 	tie       uint32 // what negative sums are added: -1, or 0 where rounding is single
@@ -69,11 +69,9 @@ type qelemArgs struct {
 	lo    uint32 // least result
 	hi    uint32 // greatest result
 	scale float32
-	least float32 // least multiple of the scale
-	most  float32 // greatest multiple of the scale
 	even  uint32  // 1: ties go to even numbers
+	most  float32 // greatest multiple of the scale
 	l2    uint32  // left shift of what becomes the result
-	pad   uint32
 }
 
 // qdw3S1VNNI64 computes rows of outputs of blocks of channels.

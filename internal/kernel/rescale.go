@@ -23,7 +23,8 @@ const quantLanes = 16
 
 // packQuant writes the block of constants of the channels from o on, those
 // beyond the last like a multiplier of 0. bias is what a sum starts from.
-// Multipliers are not negative, shifts within [-31,30].
+// Multipliers are not negative, shifts within [-31,30]; with Float multipliers
+// are float32s, in their place alone.
 func packQuant(a *QConv, o int, bias []int32, dst []byte) {
 	put32 := func(field, i int, v int32) { binary.NativeEndian.PutUint32(dst[field+4*i:], uint32(v)) }
 	put64 := func(field, i int, v uint64) { binary.NativeEndian.PutUint64(dst[field+8*i:], v) }
@@ -40,6 +41,10 @@ func packQuant(a *QConv, o int, bias []int32, dst []byte) {
 			put32(quantWZero, i, -a.WZero[o+i])
 		}
 		put32(quantMult, i, m)
+		if a.Float {
+			put32(quantZero, i, zero)
+			continue
+		}
 		if i%2 == 1 {
 			put32(quantOdd, i-1, m)
 		}
@@ -64,6 +69,15 @@ func packQuant(a *QConv, o int, bias []int32, dst []byte) {
 		put64(count, i/2, uint64(total))
 		put32(quantZero, i, zero-int32(uint32(uint64(1)<<63>>total)))
 	}
+}
+
+// roundOnceOrFloat is what routines are told of a rounding that is not of two
+// steps.
+func roundOnceOrFloat(s *QConvShape) int {
+	if s.Float {
+		return 2
+	}
+	return 1
 }
 
 // shiftsLeft reports a channel whose sums are shifted to the left.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mobilenet-go/mobilenet/internal/cpu"
+	"github.com/mobilenet-go/mobilenet/internal/kernel/ref"
 )
 
 // TestRescale holds requantization by vectors to the reference for sums of
@@ -28,8 +29,8 @@ func TestRescale(t *testing.T) {
 		}
 	}
 	for round := range 4000 {
-		a := QConv{QConvShape: QConvShape{O: 16, YZero: uint8(rng.Uint32()), Lo: 0, Hi: 255, Single: round%3 == 1, Up: round%3 == 2}}
-		if round%4 == 0 {
+		a := QConv{QConvShape: QConvShape{O: 16, YZero: uint8(rng.Uint32()), Lo: 0, Hi: 255, Single: round%4 == 1, Up: round%4 == 2, Float: round%4 == 3}}
+		if round%3 == 0 {
 			a.Lo, a.Hi = uint8(rng.IntN(100)), uint8(100+rng.IntN(156))
 		}
 		a.Mult, a.Shift, a.Bias = make([]int32, 16), make([]int32, 16), make([]int32, 16)
@@ -41,6 +42,9 @@ func TestRescale(t *testing.T) {
 			a.Mult[i], a.Shift[i] = 1<<30+rng.Int32N(1<<30), most-rng.Int32N(32+most)
 			if rng.IntN(8) == 0 {
 				a.Mult[i] = []int32{0, 1 << 30, math.MaxInt32}[rng.IntN(3)]
+			}
+			if a.Float {
+				a.Mult[i] = ref.FloatMultiplier(float32(math.Ldexp(rng.Float64(), int(a.Shift[i]))))
 			}
 		}
 		const rows = 5
@@ -61,7 +65,7 @@ func TestRescale(t *testing.T) {
 			}
 			args := rescaleArgs{x: &x[0], q: &q[0], y: &y[0], xStride: 64, yStride: 20, rows: rows, mask: 0xffff, lo: uint32(a.Lo), hi: uint32(a.Hi)}
 			if !a.Twice() {
-				args.single = 1
+				args.single = roundOnceOrFloat(&a.QConvShape)
 			}
 			if shiftsLeft(&a) {
 				args.left = 1

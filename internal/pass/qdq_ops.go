@@ -67,7 +67,7 @@ func (l *lowering) rounded(id graph.ID, s graph.Stored) plan {
 		return l.binary(n, op, s)
 	case graph.GlobalAvgPool:
 		if t := l.twin(n.In[0]); t != graph.None {
-			return func() graph.ID { return l.add(n.Name, graph.QMean{Stored: s, Rounding: graph.SingleRounding}, t) }
+			return func() graph.ID { return l.add(n.Name, graph.QMean{Stored: s, Rounding: graph.FloatRounding}, t) }
 		}
 	case graph.Pool:
 		if op.Max {
@@ -119,7 +119,7 @@ func (l *lowering) conv(n *graph.Node, op graph.Conv2D, s graph.Stored) plan {
 		if bias != nil {
 			in = append(in, l.constant(n.Name+".bias", graph.Type{DType: tensor.I32, Shape: bias.Shape}, bias))
 		}
-		return l.add(n.Name, graph.QConv2D{Window: op.Window, Stored: s, Groups: op.Groups, Bias: op.Bias, Rounding: graph.SingleRounding}, in...)
+		return l.add(n.Name, graph.QConv2D{Window: op.Window, Stored: s, Groups: op.Groups, Bias: op.Bias, Rounding: graph.FloatRounding}, in...)
 	}
 }
 
@@ -245,7 +245,7 @@ func (l *lowering) binary(n *graph.Node, op graph.Binary, s graph.Stored) plan {
 		return nil
 	}
 	return func() graph.ID {
-		return l.add(n.Name, graph.QBinary{Stored: s, Fn: fn, Rounding: graph.SingleRounding}, a(s.DType), b(s.DType))
+		return l.add(n.Name, graph.QBinary{Stored: s, Fn: fn, Rounding: graph.FloatRounding}, a(s.DType), b(s.DType))
 	}
 }
 
@@ -276,7 +276,7 @@ func (l *lowering) mean(n *graph.Node, op graph.Pool, s graph.Stored) plan {
 	}
 	return func() graph.ID {
 		w := l.constant(n.Name+".weight", graph.Type{DType: tensor.I8, Shape: tensor.Shape{c, 1, op.KH, op.KW}, Quant: graph.PerTensor(1/float32(op.KH*op.KW), 0)}, l.cache.ones(c, op.KH, op.KW))
-		return l.add(n.Name, graph.QConv2D{Window: op.Window, Stored: s, Groups: c, Rounding: graph.SingleRounding}, x, w)
+		return l.add(n.Name, graph.QConv2D{Window: op.Window, Stored: s, Groups: c, Rounding: graph.FloatRounding}, x, w)
 	}
 }
 

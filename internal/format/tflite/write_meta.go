@@ -23,6 +23,10 @@ type Meta struct {
 // MetaKey is the name under which a model carries its Meta.
 const MetaKey = "TFLITE_METADATA"
 
+// RecipeKey is the name under which our own files carry their preprocessing as
+// text, which the numbers of a Meta say only in part.
+const RecipeKey = "mobilenet.preprocess"
+
 // Marshal gives the bytes of the metadata. The numbers are those of the
 // metadata schema, which is apart from the model's.
 func (m *Meta) Marshal() []byte {

@@ -30,7 +30,7 @@ var qdwBlock = block{"qdwArgs", "qdwArgs are the arguments of a depthwise routin
 	{"consts", "int", "from them to those of requantization"},
 	{"mask", "int", "channels that are there, as a mask; AVX2 wants all"},
 	{"full", "int", "1: all are"},
-	{"single", "int", "1: round once"},
+	{"single", "int", "1: round once; 2: in float32"},
 	{"lo", "uint32", "least result"},
 	{"hi", "uint32", "greatest result"},
 	{"tie", "uint32", "what negative sums are added: -1, or 0 where rounding is single"},
@@ -386,6 +386,7 @@ func (d qdw) finish(a *asm) {
 	if d.wide() {
 		others = []int{d.col(2), d.col(3), d.temp(2), d.temp(3)}
 	}
+	float := a.fresh("float")
 	long, single, noLeft, narrow := a.fresh("long"), a.fresh("single"), a.fresh("noleft"), a.fresh("narrow")
 	a.p("MOVQ %s, R15", b.at("consts"))
 	a.p("ADDQ R13, R15")
@@ -397,8 +398,9 @@ func (d qdw) finish(a *asm) {
 	a.p("JMP %s", narrow)
 	a.label(long)
 	a.p("ADDQ $%d, R15", d.accs*shortBlock)
-	a.p("CMPQ %s, $0", b.at("single"))
-	a.p("JNE %s", single)
+	a.p("CMPQ %s, $1", b.at("single"))
+	a.p("JEQ %s", single)
+	a.p("JGT %s", float)
 	a.p("CMPB 9(R13), $0")
 	a.p("JEQ %s", noLeft)
 	for i, r := range accs {
@@ -413,6 +415,11 @@ func (d qdw) finish(a *asm) {
 		for i, r := range accs {
 			requant(a, d.s, once, "R15", i*quantBlock, []int{r}, [][]int{temps, others}[i%2])
 		}
+	}
+	a.p("JMP %s", narrow)
+	a.label(float)
+	for i, r := range accs {
+		requantFloat(a, d.s, "R15", i*quantBlock, []int{r}, [][]int{temps, others}[i%2])
 	}
 	a.label(narrow)
 	y, x := d.s.v(accs[0]), fmt.Sprintf("X%d", accs[0])

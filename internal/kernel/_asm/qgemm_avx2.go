@@ -109,7 +109,6 @@ func (t wordTile) step(a *asm, u int) {
 // every row, or eight.
 func (t wordTile) finish(a *asm) {
 	b := &qgemmBlock
-	single, store := a.fresh("single"), a.fresh("store")
 	temps := []int{t.temp(0), t.temp(1), t.temp(2), t.temp(3)}
 	column := func(j int) (accs []int) {
 		for r := range t.rows {
@@ -117,24 +116,7 @@ func (t wordTile) finish(a *asm) {
 		}
 		return accs
 	}
-	a.p("CMPQ %s, $0", b.at("single"))
-	a.p("JNE %s", single)
-	right := a.fresh("right")
-	a.p("CMPQ %s, $0", b.at("left"))
-	a.p("JEQ %s", right)
-	for j := range t.vecs {
-		requantLeft(a, t.s, "R15", 32*j, column(j))
-	}
-	a.label(right)
-	for j := range t.vecs {
-		requant(a, t.s, false, "R15", 32*j, column(j), temps)
-	}
-	a.p("JMP %s", store)
-	a.label(single)
-	for j := range t.vecs {
-		requant(a, t.s, true, "R15", 32*j, column(j), temps)
-	}
-	a.label(store)
+	requantVecs(a, t.s, b, 32, t.vecs, column, temps)
 	a.p("VPBROADCASTB %s, X%d", b.at("lo"), temps[0])
 	a.p("VPBROADCASTB %s, X%d", b.at("hi"), temps[1])
 	a.p("MOVQ %s, R12", b.at("yStride"))

@@ -80,6 +80,55 @@ func requant(a *asm, s isa, single bool, base string, off int, accs []int, temps
 	}
 }
 
+// requantFloat is requant with float32 multipliers, in the place of the others,
+// and ties to even: ref.RescaleFloat. Sums too small for an int32 become the
+// least one, which narrows as they do.
+func requantFloat(a *asm, s isa, base string, off int, accs []int, temps []int) {
+	mult, zero, most := s.v(temps[0]), s.v(temps[1]), s.v(temps[2])
+	move := map[int]string{32: "VMOVDQU32", 16: "VMOVDQU"}[s.regs]
+	a.p("%s %d(%s), %s", move, off+quantMult, base, mult)
+	a.p("%s %d(%s), %s", move, off+quantZero, base, zero)
+	a.p("VBROADCASTSS floatMost<>(SB), %s", most)
+	for _, i := range accs {
+		x := s.v(i)
+		a.p("VCVTDQ2PS %s, %s", x, x)
+		a.p("VMULPS %s, %s, %s", mult, x, x)
+		a.p("VMINPS %s, %s, %s", most, x, x)
+		a.p("VCVTPS2DQ %s, %s", x, x)
+		a.p("VPADDD %s, %s, %s", zero, x, x)
+	}
+}
+
+// requantVecs requantizes the sums of vectors of channels, whose constants are
+// step bytes apart from R15 on, as the arguments b ask for; column lists the
+// sums of a vector.
+func requantVecs(a *asm, s isa, b *block, step, vecs int, column func(j int) []int, temps []int) {
+	single, float, right, done := a.fresh("single"), a.fresh("float"), a.fresh("right"), a.fresh("rescaled")
+	a.p("CMPQ %s, $1", b.at("single"))
+	a.p("JEQ %s", single)
+	a.p("JGT %s", float)
+	a.p("CMPQ %s, $0", b.at("left"))
+	a.p("JEQ %s", right)
+	for j := range vecs {
+		requantLeft(a, s, "R15", step*j, column(j))
+	}
+	a.label(right)
+	for j := range vecs {
+		requant(a, s, false, "R15", step*j, column(j), temps)
+	}
+	a.p("JMP %s", done)
+	a.label(float)
+	for j := range vecs {
+		requantFloat(a, s, "R15", step*j, column(j), temps)
+	}
+	a.p("JMP %s", done)
+	a.label(single)
+	for j := range vecs {
+		requant(a, s, true, "R15", step*j, column(j), temps)
+	}
+	a.label(done)
+}
+
 // requantLeft shifts sums to the left: first of all, and only where rounding is
 // double and a channel of the panel asks for it.
 func requantLeft(a *asm, s isa, base string, off int, accs []int) {
@@ -156,6 +205,8 @@ func quantTables(a *asm) {
 		a.raw("DATA roundHigh<>+%d(SB)/8, $0x40000000", 8*i)
 	}
 	a.raw("GLOBL roundHigh<>(SB), RODATA|NOPTR, $32")
+	a.raw("DATA floatMost<>+0(SB)/4, $0x47800000") // 2^16
+	a.raw("GLOBL floatMost<>(SB), RODATA|NOPTR, $4")
 	// Packing goes by quarters of a register: quarter q of number i of four
 	// lands at dword 4*q+i.
 	for i := range 4 {
@@ -176,7 +227,7 @@ var rescaleBlock = block{"rescaleArgs", "rescaleArgs are the arguments of requan
 	{"yStride", "int", "between rows of results"},
 	{"rows", "int", ""},
 	{"mask", "int", "channels that are stored, as a mask; AVX2 stores all eight"},
-	{"single", "int", "1: round once"},
+	{"single", "int", "1: round once; 2: in float32"},
 	{"left", "int", "1: some channel shifts left"},
 	{"lo", "uint32", "least result"},
 	{"hi", "uint32", "greatest result"},
@@ -202,18 +253,23 @@ func rescale(a *asm, s isa) {
 	}
 	a.p("VPBROADCASTB %s, X9", b.at("lo"))
 	a.p("VPBROADCASTB %s, X10", b.at("hi"))
+	float := a.fresh("float")
 	loop, noLeft, single, narrow, store, done := a.fresh("row"), a.fresh("noleft"), a.fresh("single"), a.fresh("narrow"), a.fresh("store"), a.fresh("done")
 	a.p("TESTQ CX, CX")
 	a.p("JLE %s", done)
 	a.label(loop)
 	a.p("%s (SI), %s", map[int]string{32: "VMOVDQU32", 16: "VMOVDQU"}[s.regs], s.v(0))
-	a.p("TESTQ R14, R14")
-	a.p("JNE %s", single)
+	a.p("CMPQ R14, $1")
+	a.p("JEQ %s", single)
+	a.p("JGT %s", float)
 	a.p("TESTQ R15, R15")
 	a.p("JEQ %s", noLeft)
 	requantLeft(a, s, "R10", 0, []int{0})
 	a.label(noLeft)
 	requant(a, s, false, "R10", 0, []int{0}, []int{1, 2, 3, 4})
+	a.p("JMP %s", narrow)
+	a.label(float)
+	requantFloat(a, s, "R10", 0, []int{0}, []int{1, 2, 3})
 	a.p("JMP %s", narrow)
 	a.label(single)
 	requant(a, s, true, "R10", 0, []int{0}, []int{1, 2, 3, 4})

@@ -52,6 +52,20 @@ func RescaleUp(x, m, shift int32) int32 {
 	return int32((int64(x)*int64(m) + term) >> total)
 }
 
+// FloatMultiplier is a positive real number as RescaleFloat takes it, the bits
+// of a float32.
+func FloatMultiplier(real float32) int32 {
+	return int32(math.Float32bits(min(real, math.MaxFloat32)))
+}
+
+// RescaleFloat multiplies x in float32 by the number that the bits of m are and
+// rounds ties to even. Results stop at 2^16 on both sides, which is beyond any
+// byte.
+func RescaleFloat(x, m int32) int32 {
+	v := float32(x) * math.Float32frombits(uint32(m))
+	return int32(math.RoundToEven(float64(min(max(v, -1<<16), 1<<16))))
+}
+
 // DoublingHigh is the upper half of 2*a*b, rounded, ties upward; the one
 // product that does not fit saturates.
 func DoublingHigh(a, b int32) int32 {

@@ -20,8 +20,9 @@ type QConvShape struct {
 	// XZero is the input's zero point, which padding is; YZero, Lo and Hi are
 	// the output's zero point and clamp.
 	XZero, YZero, Lo, Hi uint8
-	// Single rounds once, see Rescale; Up rounds twice, see RescaleUp.
-	Single, Up bool
+	// Single rounds once, see Rescale; Up rounds twice, see RescaleUp; Float
+	// multiplies float32s, see RescaleFloat, and Shift is not used then.
+	Single, Up, Float bool
 	// HasWZero holds if some weight's zero point is not 0, HasTable if what is
 	// clamped is looked up in Table.
 	HasWZero, HasTable bool
@@ -61,7 +62,10 @@ type QConvArgs struct {
 	// Packed is everything that is constant as the kernel packed it; the
 	// reference reads the slices above instead.
 	Packed []byte
-	Y      []uint8
+	// Ahead is memory that later steps read; a kernel may have it fetched while
+	// it computes.
+	Ahead []byte
+	Y     []uint8
 }
 
 // QConv computes a convolution of bytes by its definition.
@@ -107,8 +111,11 @@ func ConvMultiplier(sx, sw, sy float32, narrow bool) (m, shift int32) {
 
 // Rescale brings a sum to the scale of the output by the rounding of the shape.
 func (s *QConvShape) Rescale(x, m, shift int32) int32 {
-	if s.Up {
+	switch {
+	case s.Up:
 		return RescaleUp(x, m, shift)
+	case s.Float:
+		return RescaleFloat(x, m)
 	}
 	return Rescale(x, m, shift, s.Single)
 }
@@ -116,5 +123,5 @@ func (s *QConvShape) Rescale(x, m, shift int32) int32 {
 func clampByte(v int32, lo, hi uint8) uint8 { return uint8(min(max(v, int32(lo)), int32(hi))) }
 
 // Twice reports the rounding of Rescale with two steps, ties away from zero
-// the second time: the other two are one rounding of 64 bits.
-func (s *QConvShape) Twice() bool { return !s.Single && !s.Up }
+// the second time: Single and Up are one rounding of 64 bits.
+func (s *QConvShape) Twice() bool { return !s.Single && !s.Up && !s.Float }

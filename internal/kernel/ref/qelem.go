@@ -23,6 +23,12 @@ func Table(a *TableArgs) {
 //	Add, Sub: s_a = Rescale((a-AZero)<<20, AMult, AShift), s_b alike;
 //	          y = clamp(YZero + Rescale(s_a ± s_b, Mult, Shift))
 //	Mul:      y = clamp(YZero + Rescale((a-AZero)*(b-BZero), Mult, Shift))
+//
+// With Float it is ONNX Runtime's, with the integers as they are (Signed says
+// that they are int8s) and every sum and product of float32s rounded once:
+//
+//	Add, Sub: y = clamp(round(a*AFactor + (b*BFactor + Fixed)))
+//	Mul:      y = clamp(YZero + RescaleFloat((a-AZero)*(b-BZero), Mult))
 type QBinaryArgs struct {
 	Fn                         BinaryKind
 	AShape, BShape             [4]int
@@ -30,7 +36,8 @@ type QBinaryArgs struct {
 	Lo, Hi                     uint8
 	AMult, AShift              int32
 	BMult, BShift, Mult, Shift int32
-	Single                     bool
+	Single, Float, Signed      bool
+	AFactor, BFactor, Fixed    float32
 	A, B, Y                    []uint8
 }
 
@@ -68,6 +75,9 @@ func QBinary(a *QBinaryArgs) {
 
 func (a *QBinaryArgs) one(p, q uint8) uint8 {
 	x, z := int32(p)-int32(a.AZero), int32(q)-int32(a.BZero)
+	if a.Float {
+		return a.float(p, q, x*z)
+	}
 	var v int32
 	if a.Fn == Mul {
 		v = x * z
@@ -81,9 +91,52 @@ func (a *QBinaryArgs) one(p, q uint8) uint8 {
 	return clampByte(int32(a.YZero)+Rescale(v, a.Mult, a.Shift, a.Single), a.Lo, a.Hi)
 }
 
+// float is one result with Float; product is that of the operands.
+func (a *QBinaryArgs) float(p, q uint8, product int32) uint8 {
+	if a.Fn == Mul {
+		return clampByte(int32(a.YZero)+RescaleFloat(product, a.Mult), a.Lo, a.Hi)
+	}
+	bias := a.bias()
+	// Products are exact in float64, so each line rounds as a fused
+	// multiplication and addition of float32s.
+	v := float32(float64(int32(q)-bias)*float64(a.BFactor) + float64(a.Fixed))
+	v = float32(float64(int32(p)-bias)*float64(a.AFactor) + float64(v))
+	return clampByte(bias+int32(math.RoundToEven(float64(min(max(v, -1<<16), 1<<16)))), a.Lo, a.Hi)
+}
+
+// bias is what bytes in memory are above the integers they stand for.
+func (a *QBinaryArgs) bias() int32 {
+	if a.Signed {
+		return 128
+	}
+	return 0
+}
+
+// floatScales is Scales with Float; zero points must be there.
+func (a *QBinaryArgs) floatScales(sa, sb, sy float32) {
+	if a.Fn == Mul {
+		a.Mult = FloatMultiplier(sa * sb / sy)
+		return
+	}
+	most := float32(math.MaxFloat32 / 1024) // so that sums are finite
+	a.AFactor, a.BFactor = min(sa/sy, most), min(sb/sy, most)
+	if a.Fn == Sub {
+		a.BFactor = -a.BFactor
+	}
+	bias := a.bias()
+	az, bz := float64(int32(a.AZero)-bias), float32(int32(a.BZero)-bias)
+	// Fused like the sums themselves: a ulp here decides ties there.
+	zeros := float32(float64(a.AFactor)*az + float64(float32(a.BFactor*bz)))
+	a.Fixed = float32(int32(a.YZero)-bias) - zeros
+}
+
 // Scales works out the multipliers of QBinaryArgs from the scales of the
 // operands and the result, those of a product in float32 as TFLite does.
 func (a *QBinaryArgs) Scales(sa, sb, sy float64) {
+	if a.Float {
+		a.floatScales(float32(sa), float32(sb), float32(sy))
+		return
+	}
 	if a.Fn == Mul {
 		a.Mult, a.Shift = QuantizeMultiplier(float64(float32(sa) * float32(sb) / float32(sy)))
 		return

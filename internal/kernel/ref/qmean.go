@@ -30,12 +30,13 @@ type QMeanArgs struct {
 	XZero, YZero uint8
 	Lo, Hi       uint8
 	Rule         MeanRule
-	// Signed says that the integers are int8s.
-	Signed, Single bool
-	Mult, Shift    int32
-	Bias           int32   // of MeanBias
-	Factor         float32 // of MeanFloat
-	X, Y           []uint8
+	// Signed says that the integers are int8s; Single and Float choose the
+	// rounding of MeanExact, see QConvShape.
+	Signed, Single, Float bool
+	Mult, Shift           int32
+	Bias                  int32   // of MeanBias
+	Factor                float32 // of MeanFloat
+	X, Y                  []uint8
 }
 
 // SetScales works out what follows from the scales of input and result; the
@@ -44,6 +45,10 @@ func (a *QMeanArgs) SetScales(sx, sy float32) {
 	n := a.H * a.W
 	switch a.Rule {
 	case MeanExact:
+		if a.Float {
+			a.Mult = FloatMultiplier(sx / (sy * float32(n)))
+			return
+		}
 		a.Mult, a.Shift = QuantizeMultiplier(float64(sx) / (float64(n) * float64(sy)))
 	case MeanBias:
 		share := float32(a.integer(int32(a.XZero))) * sx / sy
@@ -75,6 +80,10 @@ func (a *QMeanArgs) Mean(sum int32) uint8 {
 	y := int32(a.YZero)
 	switch a.Rule {
 	case MeanExact:
+		if a.Float {
+			y += RescaleFloat(sum, a.Mult)
+			break
+		}
 		y += Rescale(sum, a.Mult, a.Shift, a.Single)
 	case MeanBias:
 		y += a.Bias + Rescale(own, a.Mult, a.Shift, a.Single)

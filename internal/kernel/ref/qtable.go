@@ -85,14 +85,15 @@ func truncatedHigh16(a, b int16) int16 {
 	return int16(int32(a) * int32(b) / (1 << 15))
 }
 
-// FloatTable computes f in float32 and rounds, ties away from zero or to even.
+// FloatTable computes f in float32 and rounds: ties away from zero after a
+// multiplication by the reciprocal of the scale, as TFLite does, or ties to
+// even after a division, as ONNX Runtime does.
 func FloatTable(s TableSpec, f func(x float32) float32, even bool) (t [256]uint8) {
 	for i := range t {
-		v := float64(f(s.XScale*float32(int32(i)-int32(s.XZero))) * (1 / s.YScale))
+		y := f(s.XScale * float32(int32(i)-int32(s.XZero)))
+		v := math.Round(float64(y * (1 / s.YScale)))
 		if even {
-			v = math.RoundToEven(v)
-		} else {
-			v = math.Round(v)
+			v = math.RoundToEven(float64(y / s.YScale))
 		}
 		t[i] = clampByte(int32(min(max(v, -1<<20), 1<<20))+int32(s.YZero), s.Lo, s.Hi)
 	}
