@@ -47,7 +47,7 @@ func intDWExtents(s *QConvShape) ConvShape {
 }
 
 func acceptIntDW(s *QConvShape, k, stride int) bool {
-	if s.Float || s.Groups != s.C || s.O != s.C || s.C < intDWBlock || s.KH != k || s.KW != k ||
+	if s.Groups != s.C || s.O != s.C || s.C < intDWBlock || s.KH != k || s.KW != k ||
 		s.StrideW != stride || stride > 1 && s.DilationW > 1 {
 		return false
 	}

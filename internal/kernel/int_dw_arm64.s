@@ -261,6 +261,8 @@ column25:
 	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
 	MOVW (R13), R26
+	CMP $4, R25
+	BEQ float31
 	CMP $2, R25
 	BEQ once26
 	CBZW R26, twice28
@@ -628,6 +630,66 @@ up27:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
+	B rescaled29
+float31:
+	FMOVQ 48(R13), F14
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2edc00 // fmul v0.4s, v0.4s, v14.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2edc42 // fmul v2.4s, v2.4s, v14.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e2edc84 // fmul v4.4s, v4.4s, v14.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e2edd08 // fmul v8.4s, v8.4s, v14.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e2edd4a // fmul v10.4s, v10.4s, v14.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4eb50c00 // sqadd v0.4s, v0.4s, v21.4s
+	WORD $0x4eb50c42 // sqadd v2.4s, v2.4s, v21.4s
+	WORD $0x4eb50c84 // sqadd v4.4s, v4.4s, v21.4s
+	WORD $0x4eb50cc6 // sqadd v6.4s, v6.4s, v21.4s
+	WORD $0x4eb50d08 // sqadd v8.4s, v8.4s, v21.4s
+	WORD $0x4eb50d4a // sqadd v10.4s, v10.4s, v21.4s
+	WORD $0x4eb50d8c // sqadd v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2edc21 // fmul v1.4s, v1.4s, v14.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2edc63 // fmul v3.4s, v3.4s, v14.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e2edce7 // fmul v7.4s, v7.4s, v14.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e2edd29 // fmul v9.4s, v9.4s, v14.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e2edd6b // fmul v11.4s, v11.4s, v14.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4eb50c21 // sqadd v1.4s, v1.4s, v21.4s
+	WORD $0x4eb50c63 // sqadd v3.4s, v3.4s, v21.4s
+	WORD $0x4eb50ca5 // sqadd v5.4s, v5.4s, v21.4s
+	WORD $0x4eb50ce7 // sqadd v7.4s, v7.4s, v21.4s
+	WORD $0x4eb50d29 // sqadd v9.4s, v9.4s, v21.4s
+	WORD $0x4eb50d6b // sqadd v11.4s, v11.4s, v21.4s
+	WORD $0x4eb50dad // sqadd v13.4s, v13.4s, v21.4s
 rescaled29:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
@@ -669,7 +731,7 @@ rescaled29:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store31
+	CBZ R26, store32
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -747,38 +809,38 @@ rescaled29:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store31:
+store32:
 	ADD R12, R11, R19
-	TBZ $0, R8, out32
+	TBZ $0, R8, out33
 	FMOVD F0, (R19)
-out32:
-	ADD R7, R19
-	TBZ $1, R8, out33
-	FMOVD F2, (R19)
 out33:
 	ADD R7, R19
-	TBZ $2, R8, out34
-	FMOVD F4, (R19)
+	TBZ $1, R8, out34
+	FMOVD F2, (R19)
 out34:
 	ADD R7, R19
-	TBZ $3, R8, out35
-	FMOVD F6, (R19)
+	TBZ $2, R8, out35
+	FMOVD F4, (R19)
 out35:
 	ADD R7, R19
-	TBZ $4, R8, out36
-	FMOVD F8, (R19)
+	TBZ $3, R8, out36
+	FMOVD F6, (R19)
 out36:
 	ADD R7, R19
-	TBZ $5, R8, out37
-	FMOVD F10, (R19)
+	TBZ $4, R8, out37
+	FMOVD F8, (R19)
 out37:
 	ADD R7, R19
-	TBZ $6, R8, out38
-	FMOVD F12, (R19)
+	TBZ $5, R8, out38
+	FMOVD F10, (R19)
 out38:
 	ADD R7, R19
+	TBZ $6, R8, out39
+	FMOVD F12, (R19)
+out39:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept39
+	CBZ R26, kept40
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
 	VMOVI $128, V30.B16
@@ -790,7 +852,7 @@ out38:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-kept39:
+kept40:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
@@ -827,10 +889,10 @@ TEXT ·intDW3S1NEON(SB), NOSPLIT, $0-8
 	SUB $8, R10
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-tile40:
+tile41:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block41:
+block42:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -849,28 +911,28 @@ block41:
 	MOVD 120(R0), R26
 	ADD R26, R13, R14
 	ADD R12, R1, R22
-row44:
+row45:
 	FMOVQ.P 16(R14), F14
 	FMOVQ.P 16(R14), F15
 	FMOVQ.P 16(R14), F16
 	MOVD R22, R19
-	TBZ $0, R15, col45
+	TBZ $0, R15, col46
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e6e8340 // smlal v0.4s, v26.4h, v14.4h
 	WORD $0x4e6e8341 // smlal2 v1.4s, v26.8h, v14.8h
-col45:
+col46:
 	ADD R6, R19
-	TBZ $1, R15, col46
+	TBZ $1, R15, col47
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8360 // smlal v0.4s, v27.4h, v15.4h
 	WORD $0x4e6f8361 // smlal2 v1.4s, v27.8h, v15.8h
 	WORD $0x0e6e8362 // smlal v2.4s, v27.4h, v14.4h
 	WORD $0x4e6e8363 // smlal2 v3.4s, v27.8h, v14.8h
-col46:
+col47:
 	ADD R6, R19
-	TBZ $2, R15, col47
+	TBZ $2, R15, col48
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708340 // smlal v0.4s, v26.4h, v16.4h
@@ -879,9 +941,9 @@ col46:
 	WORD $0x4e6f8343 // smlal2 v3.4s, v26.8h, v15.8h
 	WORD $0x0e6e8344 // smlal v4.4s, v26.4h, v14.4h
 	WORD $0x4e6e8345 // smlal2 v5.4s, v26.8h, v14.8h
-col47:
+col48:
 	ADD R6, R19
-	TBZ $3, R15, col48
+	TBZ $3, R15, col49
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e708362 // smlal v2.4s, v27.4h, v16.4h
@@ -890,9 +952,9 @@ col47:
 	WORD $0x4e6f8365 // smlal2 v5.4s, v27.8h, v15.8h
 	WORD $0x0e6e8366 // smlal v6.4s, v27.4h, v14.4h
 	WORD $0x4e6e8367 // smlal2 v7.4s, v27.8h, v14.8h
-col48:
+col49:
 	ADD R6, R19
-	TBZ $4, R15, col49
+	TBZ $4, R15, col50
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708344 // smlal v4.4s, v26.4h, v16.4h
@@ -901,9 +963,9 @@ col48:
 	WORD $0x4e6f8347 // smlal2 v7.4s, v26.8h, v15.8h
 	WORD $0x0e6e8348 // smlal v8.4s, v26.4h, v14.4h
 	WORD $0x4e6e8349 // smlal2 v9.4s, v26.8h, v14.8h
-col49:
+col50:
 	ADD R6, R19
-	TBZ $5, R15, col50
+	TBZ $5, R15, col51
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e708366 // smlal v6.4s, v27.4h, v16.4h
@@ -912,9 +974,9 @@ col49:
 	WORD $0x4e6f8369 // smlal2 v9.4s, v27.8h, v15.8h
 	WORD $0x0e6e836a // smlal v10.4s, v27.4h, v14.4h
 	WORD $0x4e6e836b // smlal2 v11.4s, v27.8h, v14.8h
-col50:
+col51:
 	ADD R6, R19
-	TBZ $6, R15, col51
+	TBZ $6, R15, col52
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708348 // smlal v8.4s, v26.4h, v16.4h
@@ -923,35 +985,37 @@ col50:
 	WORD $0x4e6f834b // smlal2 v11.4s, v26.8h, v15.8h
 	WORD $0x0e6e834c // smlal v12.4s, v26.4h, v14.4h
 	WORD $0x4e6e834d // smlal2 v13.4s, v26.8h, v14.8h
-col51:
+col52:
 	ADD R6, R19
-	TBZ $7, R15, col52
+	TBZ $7, R15, col53
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e70836a // smlal v10.4s, v27.4h, v16.4h
 	WORD $0x4e70836b // smlal2 v11.4s, v27.8h, v16.8h
 	WORD $0x0e6f836c // smlal v12.4s, v27.4h, v15.4h
 	WORD $0x4e6f836d // smlal2 v13.4s, v27.8h, v15.8h
-col52:
+col53:
 	ADD R6, R19
-	TBZ $8, R15, col53
+	TBZ $8, R15, col54
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e70834c // smlal v12.4s, v26.4h, v16.4h
 	WORD $0x4e70834d // smlal2 v13.4s, v26.8h, v16.8h
-col53:
+col54:
 	ADD R6, R19
 	ADD R21, R22
 	SUBS $1, R20
-	BNE row44
+	BNE row45
 	FMOVS 196(R0), F21
 	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
 	MOVW (R13), R26
+	CMP $4, R25
+	BEQ float60
 	CMP $2, R25
-	BEQ once54
-	CBZW R26, twice56
-	BGT up55
+	BEQ once55
+	CBZW R26, twice57
+	BGT up56
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -968,9 +1032,9 @@ col53:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-twice56:
+twice57:
 	CMP $1, R25
-	BEQ every58
+	BEQ every59
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -1017,8 +1081,8 @@ twice56:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled57
-every58:
+	B rescaled58
+every59:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -1093,8 +1157,8 @@ every58:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled57
-once54:
+	B rescaled58
+once55:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -1187,8 +1251,8 @@ once54:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled57
-up55:
+	B rescaled58
+up56:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -1315,7 +1379,67 @@ up55:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-rescaled57:
+	B rescaled58
+float60:
+	FMOVQ 48(R13), F14
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2edc00 // fmul v0.4s, v0.4s, v14.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2edc42 // fmul v2.4s, v2.4s, v14.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e2edc84 // fmul v4.4s, v4.4s, v14.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e2edd08 // fmul v8.4s, v8.4s, v14.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e2edd4a // fmul v10.4s, v10.4s, v14.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4eb50c00 // sqadd v0.4s, v0.4s, v21.4s
+	WORD $0x4eb50c42 // sqadd v2.4s, v2.4s, v21.4s
+	WORD $0x4eb50c84 // sqadd v4.4s, v4.4s, v21.4s
+	WORD $0x4eb50cc6 // sqadd v6.4s, v6.4s, v21.4s
+	WORD $0x4eb50d08 // sqadd v8.4s, v8.4s, v21.4s
+	WORD $0x4eb50d4a // sqadd v10.4s, v10.4s, v21.4s
+	WORD $0x4eb50d8c // sqadd v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2edc21 // fmul v1.4s, v1.4s, v14.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2edc63 // fmul v3.4s, v3.4s, v14.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e2edce7 // fmul v7.4s, v7.4s, v14.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e2edd29 // fmul v9.4s, v9.4s, v14.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e2edd6b // fmul v11.4s, v11.4s, v14.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4eb50c21 // sqadd v1.4s, v1.4s, v21.4s
+	WORD $0x4eb50c63 // sqadd v3.4s, v3.4s, v21.4s
+	WORD $0x4eb50ca5 // sqadd v5.4s, v5.4s, v21.4s
+	WORD $0x4eb50ce7 // sqadd v7.4s, v7.4s, v21.4s
+	WORD $0x4eb50d29 // sqadd v9.4s, v9.4s, v21.4s
+	WORD $0x4eb50d6b // sqadd v11.4s, v11.4s, v21.4s
+	WORD $0x4eb50dad // sqadd v13.4s, v13.4s, v21.4s
+rescaled58:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -1356,7 +1480,7 @@ rescaled57:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store59
+	CBZ R26, store61
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -1434,57 +1558,57 @@ rescaled57:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store59:
+store61:
 	ADD R12, R11, R19
-	TBZ $0, R8, out60
+	TBZ $0, R8, out62
 	FMOVD F0, (R19)
-out60:
-	ADD R7, R19
-	TBZ $1, R8, out61
-	FMOVD F2, (R19)
-out61:
-	ADD R7, R19
-	TBZ $2, R8, out62
-	FMOVD F4, (R19)
 out62:
 	ADD R7, R19
-	TBZ $3, R8, out63
-	FMOVD F6, (R19)
+	TBZ $1, R8, out63
+	FMOVD F2, (R19)
 out63:
 	ADD R7, R19
-	TBZ $4, R8, out64
-	FMOVD F8, (R19)
+	TBZ $2, R8, out64
+	FMOVD F4, (R19)
 out64:
 	ADD R7, R19
-	TBZ $5, R8, out65
-	FMOVD F10, (R19)
+	TBZ $3, R8, out65
+	FMOVD F6, (R19)
 out65:
 	ADD R7, R19
-	TBZ $6, R8, out66
-	FMOVD F12, (R19)
+	TBZ $4, R8, out66
+	FMOVD F8, (R19)
 out66:
 	ADD R7, R19
+	TBZ $5, R8, out67
+	FMOVD F10, (R19)
+out67:
+	ADD R7, R19
+	TBZ $6, R8, out68
+	FMOVD F12, (R19)
+out68:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept67
+	CBZ R26, kept69
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-kept67:
+kept69:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next42
+	BEQ next43
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block41
-next42:
+	B block42
+next43:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile40
-done43:
+	BNE tile41
+done44:
 	RET
 
 // func intDW3S2DotNEON(a *intDWArgs)
@@ -1494,22 +1618,22 @@ TEXT ·intDW3S2DotNEON(SB), NOSPLIT, $0-8
 	MOVD 80(R0), R24
 	MOVD 40(R0), R26
 	ADD R26, R25, R1
-	TBZ $0, R24, inside68
+	TBZ $0, R24, inside70
 	MOVD 8(R0), R23
 	ADD R26, R23, R1
-inside68:
+inside70:
 	MOVD 48(R0), R26
 	ADD R26, R25, R2
-	TBZ $1, R24, inside69
+	TBZ $1, R24, inside71
 	MOVD 8(R0), R23
 	ADD R26, R23, R2
-inside69:
+inside71:
 	MOVD 56(R0), R26
 	ADD R26, R25, R3
-	TBZ $2, R24, inside70
+	TBZ $2, R24, inside72
 	MOVD 8(R0), R23
 	ADD R26, R23, R3
-inside70:
+inside72:
 	MOVD 96(R0), R6
 	MOVD 104(R0), R7
 	MOVD 168(R0), R8
@@ -1529,10 +1653,10 @@ inside70:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-tile71:
+tile73:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block72:
+block74:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -1553,25 +1677,7 @@ block72:
 	FLDPQ.P 32(R14), (F14, F15)
 	FLDPQ.P 32(R14), (F16, F17)
 	FLDPQ.P 32(R14), (F18, F19)
-	TBZ $0, R15, outside75
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column76
-outside75:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column76:
-	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
-	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	TBZ $1, R15, outside77
+	TBZ $0, R15, outside77
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1584,12 +1690,12 @@ outside77:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column78:
-	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
-	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
+	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
+	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $2, R15, outside79
+	TBZ $1, R15, outside79
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1602,14 +1708,12 @@ outside79:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column80:
-	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
-	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
-	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
-	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
+	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
+	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $3, R15, outside81
+	TBZ $2, R15, outside81
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1622,12 +1726,14 @@ outside81:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column82:
-	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
-	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
+	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
+	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
+	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
+	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $4, R15, outside83
+	TBZ $3, R15, outside83
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1640,14 +1746,12 @@ outside83:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column84:
-	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
-	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
-	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
-	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
+	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $5, R15, outside85
+	TBZ $4, R15, outside85
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1660,12 +1764,14 @@ outside85:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column86:
-	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
-	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
+	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
+	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
+	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
+	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $6, R15, outside87
+	TBZ $5, R15, outside87
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1678,14 +1784,12 @@ outside87:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column88:
-	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
-	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
-	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
-	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
+	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $7, R15, outside89
+	TBZ $6, R15, outside89
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1698,12 +1802,14 @@ outside89:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column90:
-	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
-	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
+	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
+	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
+	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
+	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $8, R15, outside91
+	TBZ $7, R15, outside91
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1716,14 +1822,12 @@ outside91:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column92:
-	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
-	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
-	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
-	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
+	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
+	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $9, R15, outside93
+	TBZ $8, R15, outside93
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1736,12 +1840,14 @@ outside93:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column94:
-	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
-	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
+	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
+	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
+	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
+	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $10, R15, outside95
+	TBZ $9, R15, outside95
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1754,14 +1860,12 @@ outside95:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column96:
-	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
-	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
-	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
-	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
+	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
+	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $11, R15, outside97
+	TBZ $10, R15, outside97
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1774,12 +1878,14 @@ outside97:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column98:
-	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
-	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
+	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
+	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
+	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
+	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $12, R15, outside99
+	TBZ $11, R15, outside99
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1792,14 +1898,12 @@ outside99:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column100:
-	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
-	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
-	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
-	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
+	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
+	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $13, R15, outside101
+	TBZ $12, R15, outside101
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1812,12 +1916,14 @@ outside101:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column102:
-	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
-	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
+	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
+	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
+	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
-	TBZ $14, R15, outside103
+	TBZ $13, R15, outside103
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -1830,6 +1936,24 @@ outside103:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column104:
+	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
+	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	TBZ $14, R15, outside105
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column106
+outside105:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column106:
 	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
 	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
 	ADD R6, R20
@@ -1839,10 +1963,12 @@ column104:
 	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
 	MOVW (R13), R26
+	CMP $4, R25
+	BEQ float112
 	CMP $2, R25
-	BEQ once105
-	CBZW R26, twice107
-	BGT up106
+	BEQ once107
+	CBZW R26, twice109
+	BGT up108
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -1859,9 +1985,9 @@ column104:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-twice107:
+twice109:
 	CMP $1, R25
-	BEQ every109
+	BEQ every111
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -1908,8 +2034,8 @@ twice107:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled108
-every109:
+	B rescaled110
+every111:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -1984,8 +2110,8 @@ every109:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled108
-once105:
+	B rescaled110
+once107:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -2078,8 +2204,8 @@ once105:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled108
-up106:
+	B rescaled110
+up108:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -2206,7 +2332,67 @@ up106:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-rescaled108:
+	B rescaled110
+float112:
+	FMOVQ 48(R13), F14
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2edc00 // fmul v0.4s, v0.4s, v14.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2edc42 // fmul v2.4s, v2.4s, v14.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e2edc84 // fmul v4.4s, v4.4s, v14.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e2edd08 // fmul v8.4s, v8.4s, v14.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e2edd4a // fmul v10.4s, v10.4s, v14.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4eb50c00 // sqadd v0.4s, v0.4s, v21.4s
+	WORD $0x4eb50c42 // sqadd v2.4s, v2.4s, v21.4s
+	WORD $0x4eb50c84 // sqadd v4.4s, v4.4s, v21.4s
+	WORD $0x4eb50cc6 // sqadd v6.4s, v6.4s, v21.4s
+	WORD $0x4eb50d08 // sqadd v8.4s, v8.4s, v21.4s
+	WORD $0x4eb50d4a // sqadd v10.4s, v10.4s, v21.4s
+	WORD $0x4eb50d8c // sqadd v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2edc21 // fmul v1.4s, v1.4s, v14.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2edc63 // fmul v3.4s, v3.4s, v14.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e2edce7 // fmul v7.4s, v7.4s, v14.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e2edd29 // fmul v9.4s, v9.4s, v14.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e2edd6b // fmul v11.4s, v11.4s, v14.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4eb50c21 // sqadd v1.4s, v1.4s, v21.4s
+	WORD $0x4eb50c63 // sqadd v3.4s, v3.4s, v21.4s
+	WORD $0x4eb50ca5 // sqadd v5.4s, v5.4s, v21.4s
+	WORD $0x4eb50ce7 // sqadd v7.4s, v7.4s, v21.4s
+	WORD $0x4eb50d29 // sqadd v9.4s, v9.4s, v21.4s
+	WORD $0x4eb50d6b // sqadd v11.4s, v11.4s, v21.4s
+	WORD $0x4eb50dad // sqadd v13.4s, v13.4s, v21.4s
+rescaled110:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -2247,7 +2433,7 @@ rescaled108:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store110
+	CBZ R26, store113
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -2325,38 +2511,38 @@ rescaled108:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store110:
+store113:
 	ADD R12, R11, R19
-	TBZ $0, R8, out111
+	TBZ $0, R8, out114
 	FMOVD F0, (R19)
-out111:
-	ADD R7, R19
-	TBZ $1, R8, out112
-	FMOVD F2, (R19)
-out112:
-	ADD R7, R19
-	TBZ $2, R8, out113
-	FMOVD F4, (R19)
-out113:
-	ADD R7, R19
-	TBZ $3, R8, out114
-	FMOVD F6, (R19)
 out114:
 	ADD R7, R19
-	TBZ $4, R8, out115
-	FMOVD F8, (R19)
+	TBZ $1, R8, out115
+	FMOVD F2, (R19)
 out115:
 	ADD R7, R19
-	TBZ $5, R8, out116
-	FMOVD F10, (R19)
+	TBZ $2, R8, out116
+	FMOVD F4, (R19)
 out116:
 	ADD R7, R19
-	TBZ $6, R8, out117
-	FMOVD F12, (R19)
+	TBZ $3, R8, out117
+	FMOVD F6, (R19)
 out117:
 	ADD R7, R19
+	TBZ $4, R8, out118
+	FMOVD F8, (R19)
+out118:
+	ADD R7, R19
+	TBZ $5, R8, out119
+	FMOVD F10, (R19)
+out119:
+	ADD R7, R19
+	TBZ $6, R8, out120
+	FMOVD F12, (R19)
+out120:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept118
+	CBZ R26, kept121
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
 	VMOVI $128, V30.B16
@@ -2368,16 +2554,16 @@ out117:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-kept118:
+kept121:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next73
+	BEQ next75
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block72
-next73:
+	B block74
+next75:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	ADD R26, R2
@@ -2385,8 +2571,8 @@ next73:
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile71
-done74:
+	BNE tile73
+done76:
 	RET
 
 // func intDW3S2NEON(a *intDWArgs)
@@ -2405,10 +2591,10 @@ TEXT ·intDW3S2NEON(SB), NOSPLIT, $0-8
 	SUB $8, R10
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-tile119:
+tile122:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block120:
+block123:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -2427,139 +2613,141 @@ block120:
 	MOVD 120(R0), R26
 	ADD R26, R13, R14
 	ADD R12, R1, R22
-row123:
+row126:
 	FMOVQ.P 16(R14), F14
 	FMOVQ.P 16(R14), F15
 	FMOVQ.P 16(R14), F16
 	MOVD R22, R19
-	TBZ $0, R15, col124
+	TBZ $0, R15, col127
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e6e8340 // smlal v0.4s, v26.4h, v14.4h
 	WORD $0x4e6e8341 // smlal2 v1.4s, v26.8h, v14.8h
-col124:
+col127:
 	ADD R6, R19
-	TBZ $1, R15, col125
+	TBZ $1, R15, col128
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8360 // smlal v0.4s, v27.4h, v15.4h
 	WORD $0x4e6f8361 // smlal2 v1.4s, v27.8h, v15.8h
-col125:
+col128:
 	ADD R6, R19
-	TBZ $2, R15, col126
+	TBZ $2, R15, col129
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708340 // smlal v0.4s, v26.4h, v16.4h
 	WORD $0x4e708341 // smlal2 v1.4s, v26.8h, v16.8h
 	WORD $0x0e6e8342 // smlal v2.4s, v26.4h, v14.4h
 	WORD $0x4e6e8343 // smlal2 v3.4s, v26.8h, v14.8h
-col126:
+col129:
 	ADD R6, R19
-	TBZ $3, R15, col127
+	TBZ $3, R15, col130
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8362 // smlal v2.4s, v27.4h, v15.4h
 	WORD $0x4e6f8363 // smlal2 v3.4s, v27.8h, v15.8h
-col127:
+col130:
 	ADD R6, R19
-	TBZ $4, R15, col128
+	TBZ $4, R15, col131
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708342 // smlal v2.4s, v26.4h, v16.4h
 	WORD $0x4e708343 // smlal2 v3.4s, v26.8h, v16.8h
 	WORD $0x0e6e8344 // smlal v4.4s, v26.4h, v14.4h
 	WORD $0x4e6e8345 // smlal2 v5.4s, v26.8h, v14.8h
-col128:
+col131:
 	ADD R6, R19
-	TBZ $5, R15, col129
+	TBZ $5, R15, col132
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8364 // smlal v4.4s, v27.4h, v15.4h
 	WORD $0x4e6f8365 // smlal2 v5.4s, v27.8h, v15.8h
-col129:
+col132:
 	ADD R6, R19
-	TBZ $6, R15, col130
+	TBZ $6, R15, col133
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708344 // smlal v4.4s, v26.4h, v16.4h
 	WORD $0x4e708345 // smlal2 v5.4s, v26.8h, v16.8h
 	WORD $0x0e6e8346 // smlal v6.4s, v26.4h, v14.4h
 	WORD $0x4e6e8347 // smlal2 v7.4s, v26.8h, v14.8h
-col130:
+col133:
 	ADD R6, R19
-	TBZ $7, R15, col131
+	TBZ $7, R15, col134
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8366 // smlal v6.4s, v27.4h, v15.4h
 	WORD $0x4e6f8367 // smlal2 v7.4s, v27.8h, v15.8h
-col131:
+col134:
 	ADD R6, R19
-	TBZ $8, R15, col132
+	TBZ $8, R15, col135
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708346 // smlal v6.4s, v26.4h, v16.4h
 	WORD $0x4e708347 // smlal2 v7.4s, v26.8h, v16.8h
 	WORD $0x0e6e8348 // smlal v8.4s, v26.4h, v14.4h
 	WORD $0x4e6e8349 // smlal2 v9.4s, v26.8h, v14.8h
-col132:
+col135:
 	ADD R6, R19
-	TBZ $9, R15, col133
+	TBZ $9, R15, col136
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8368 // smlal v8.4s, v27.4h, v15.4h
 	WORD $0x4e6f8369 // smlal2 v9.4s, v27.8h, v15.8h
-col133:
+col136:
 	ADD R6, R19
-	TBZ $10, R15, col134
+	TBZ $10, R15, col137
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708348 // smlal v8.4s, v26.4h, v16.4h
 	WORD $0x4e708349 // smlal2 v9.4s, v26.8h, v16.8h
 	WORD $0x0e6e834a // smlal v10.4s, v26.4h, v14.4h
 	WORD $0x4e6e834b // smlal2 v11.4s, v26.8h, v14.8h
-col134:
+col137:
 	ADD R6, R19
-	TBZ $11, R15, col135
+	TBZ $11, R15, col138
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f836a // smlal v10.4s, v27.4h, v15.4h
 	WORD $0x4e6f836b // smlal2 v11.4s, v27.8h, v15.8h
-col135:
+col138:
 	ADD R6, R19
-	TBZ $12, R15, col136
+	TBZ $12, R15, col139
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e70834a // smlal v10.4s, v26.4h, v16.4h
 	WORD $0x4e70834b // smlal2 v11.4s, v26.8h, v16.8h
 	WORD $0x0e6e834c // smlal v12.4s, v26.4h, v14.4h
 	WORD $0x4e6e834d // smlal2 v13.4s, v26.8h, v14.8h
-col136:
+col139:
 	ADD R6, R19
-	TBZ $13, R15, col137
+	TBZ $13, R15, col140
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f836c // smlal v12.4s, v27.4h, v15.4h
 	WORD $0x4e6f836d // smlal2 v13.4s, v27.8h, v15.8h
-col137:
+col140:
 	ADD R6, R19
-	TBZ $14, R15, col138
+	TBZ $14, R15, col141
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e70834c // smlal v12.4s, v26.4h, v16.4h
 	WORD $0x4e70834d // smlal2 v13.4s, v26.8h, v16.8h
-col138:
+col141:
 	ADD R6, R19
 	ADD R21, R22
 	SUBS $1, R20
-	BNE row123
+	BNE row126
 	FMOVS 196(R0), F21
 	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
 	MOVW (R13), R26
+	CMP $4, R25
+	BEQ float147
 	CMP $2, R25
-	BEQ once139
-	CBZW R26, twice141
-	BGT up140
+	BEQ once142
+	CBZW R26, twice144
+	BGT up143
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -2576,9 +2764,9 @@ col138:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-twice141:
+twice144:
 	CMP $1, R25
-	BEQ every143
+	BEQ every146
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -2625,8 +2813,8 @@ twice141:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled142
-every143:
+	B rescaled145
+every146:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -2701,8 +2889,8 @@ every143:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled142
-once139:
+	B rescaled145
+once142:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -2795,8 +2983,8 @@ once139:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled142
-up140:
+	B rescaled145
+up143:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -2923,7 +3111,67 @@ up140:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-rescaled142:
+	B rescaled145
+float147:
+	FMOVQ 48(R13), F14
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2edc00 // fmul v0.4s, v0.4s, v14.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2edc42 // fmul v2.4s, v2.4s, v14.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e2edc84 // fmul v4.4s, v4.4s, v14.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e2edd08 // fmul v8.4s, v8.4s, v14.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e2edd4a // fmul v10.4s, v10.4s, v14.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4eb50c00 // sqadd v0.4s, v0.4s, v21.4s
+	WORD $0x4eb50c42 // sqadd v2.4s, v2.4s, v21.4s
+	WORD $0x4eb50c84 // sqadd v4.4s, v4.4s, v21.4s
+	WORD $0x4eb50cc6 // sqadd v6.4s, v6.4s, v21.4s
+	WORD $0x4eb50d08 // sqadd v8.4s, v8.4s, v21.4s
+	WORD $0x4eb50d4a // sqadd v10.4s, v10.4s, v21.4s
+	WORD $0x4eb50d8c // sqadd v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2edc21 // fmul v1.4s, v1.4s, v14.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2edc63 // fmul v3.4s, v3.4s, v14.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e2edce7 // fmul v7.4s, v7.4s, v14.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e2edd29 // fmul v9.4s, v9.4s, v14.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e2edd6b // fmul v11.4s, v11.4s, v14.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4eb50c21 // sqadd v1.4s, v1.4s, v21.4s
+	WORD $0x4eb50c63 // sqadd v3.4s, v3.4s, v21.4s
+	WORD $0x4eb50ca5 // sqadd v5.4s, v5.4s, v21.4s
+	WORD $0x4eb50ce7 // sqadd v7.4s, v7.4s, v21.4s
+	WORD $0x4eb50d29 // sqadd v9.4s, v9.4s, v21.4s
+	WORD $0x4eb50d6b // sqadd v11.4s, v11.4s, v21.4s
+	WORD $0x4eb50dad // sqadd v13.4s, v13.4s, v21.4s
+rescaled145:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -2964,7 +3212,7 @@ rescaled142:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store144
+	CBZ R26, store148
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -3042,57 +3290,57 @@ rescaled142:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store144:
+store148:
 	ADD R12, R11, R19
-	TBZ $0, R8, out145
+	TBZ $0, R8, out149
 	FMOVD F0, (R19)
-out145:
-	ADD R7, R19
-	TBZ $1, R8, out146
-	FMOVD F2, (R19)
-out146:
-	ADD R7, R19
-	TBZ $2, R8, out147
-	FMOVD F4, (R19)
-out147:
-	ADD R7, R19
-	TBZ $3, R8, out148
-	FMOVD F6, (R19)
-out148:
-	ADD R7, R19
-	TBZ $4, R8, out149
-	FMOVD F8, (R19)
 out149:
 	ADD R7, R19
-	TBZ $5, R8, out150
-	FMOVD F10, (R19)
+	TBZ $1, R8, out150
+	FMOVD F2, (R19)
 out150:
 	ADD R7, R19
-	TBZ $6, R8, out151
-	FMOVD F12, (R19)
+	TBZ $2, R8, out151
+	FMOVD F4, (R19)
 out151:
 	ADD R7, R19
+	TBZ $3, R8, out152
+	FMOVD F6, (R19)
+out152:
+	ADD R7, R19
+	TBZ $4, R8, out153
+	FMOVD F8, (R19)
+out153:
+	ADD R7, R19
+	TBZ $5, R8, out154
+	FMOVD F10, (R19)
+out154:
+	ADD R7, R19
+	TBZ $6, R8, out155
+	FMOVD F12, (R19)
+out155:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept152
+	CBZ R26, kept156
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-kept152:
+kept156:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next121
+	BEQ next124
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block120
-next121:
+	B block123
+next124:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile119
-done122:
+	BNE tile122
+done125:
 	RET
 
 // func intDW5S1DotNEON(a *intDWArgs)
@@ -3102,34 +3350,34 @@ TEXT ·intDW5S1DotNEON(SB), NOSPLIT, $0-8
 	MOVD 80(R0), R24
 	MOVD 40(R0), R26
 	ADD R26, R25, R1
-	TBZ $0, R24, inside153
+	TBZ $0, R24, inside157
 	MOVD 8(R0), R23
 	ADD R26, R23, R1
-inside153:
+inside157:
 	MOVD 48(R0), R26
 	ADD R26, R25, R2
-	TBZ $1, R24, inside154
+	TBZ $1, R24, inside158
 	MOVD 8(R0), R23
 	ADD R26, R23, R2
-inside154:
+inside158:
 	MOVD 56(R0), R26
 	ADD R26, R25, R3
-	TBZ $2, R24, inside155
+	TBZ $2, R24, inside159
 	MOVD 8(R0), R23
 	ADD R26, R23, R3
-inside155:
+inside159:
 	MOVD 64(R0), R26
 	ADD R26, R25, R4
-	TBZ $3, R24, inside156
+	TBZ $3, R24, inside160
 	MOVD 8(R0), R23
 	ADD R26, R23, R4
-inside156:
+inside160:
 	MOVD 72(R0), R26
 	ADD R26, R25, R5
-	TBZ $4, R24, inside157
+	TBZ $4, R24, inside161
 	MOVD 8(R0), R23
 	ADD R26, R23, R5
-inside157:
+inside161:
 	MOVD 96(R0), R6
 	MOVD 104(R0), R7
 	MOVD 168(R0), R8
@@ -3149,10 +3397,10 @@ inside157:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-tile158:
+tile162:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block159:
+block163:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -3176,49 +3424,7 @@ block159:
 	FLDPQ.P 32(R14), (F18, F19)
 	FLDPQ.P 32(R14), (F20, F21)
 	FLDPQ.P 32(R14), (F22, F23)
-	TBZ $0, R15, outside162
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VLD1 (R23), V25.D[1]
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column163
-outside162:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column163:
-	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
-	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	ADD R6, R23
-	TBZ $1, R15, outside164
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VLD1 (R23), V25.D[1]
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column165
-outside164:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column165:
-	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
-	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
-	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
-	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	ADD R6, R23
-	TBZ $2, R15, outside166
+	TBZ $0, R15, outside166
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -3232,17 +3438,13 @@ outside166:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column167:
-	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
-	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
-	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
-	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
-	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
-	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
+	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $3, R15, outside168
+	TBZ $1, R15, outside168
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -3256,19 +3458,15 @@ outside168:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column169:
-	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
-	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
-	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
-	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
-	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
-	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
-	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
-	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
+	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
+	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
+	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $4, R15, outside170
+	TBZ $2, R15, outside170
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -3282,21 +3480,17 @@ outside170:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column171:
-	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
-	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
-	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
-	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
-	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
-	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
-	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
-	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
-	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
-	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
+	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
+	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
+	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
+	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
+	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
+	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $5, R15, outside172
+	TBZ $3, R15, outside172
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -3310,21 +3504,19 @@ outside172:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column173:
-	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
-	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
-	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
-	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
-	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
-	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
-	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
-	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
-	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
-	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
+	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
+	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
+	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
+	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
+	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
+	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
+	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
+	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $6, R15, outside174
+	TBZ $4, R15, outside174
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -3338,21 +3530,21 @@ outside174:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column175:
-	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
-	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
-	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
-	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
-	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
-	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
-	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
-	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
-	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
-	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
+	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
+	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
+	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
+	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
+	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
+	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
+	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
+	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
+	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
+	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $7, R15, outside176
+	TBZ $5, R15, outside176
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -3366,19 +3558,21 @@ outside176:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column177:
-	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
-	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
-	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
-	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
-	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
-	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
-	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
-	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
+	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
+	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
+	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
+	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
+	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
+	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
+	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
+	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
+	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $8, R15, outside178
+	TBZ $6, R15, outside178
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -3392,17 +3586,21 @@ outside178:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column179:
-	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
-	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
-	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
-	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
-	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
-	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
+	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
+	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
+	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
+	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
+	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
+	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
+	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
+	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
+	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $9, R15, outside180
+	TBZ $7, R15, outside180
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -3416,15 +3614,19 @@ outside180:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column181:
-	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
-	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
-	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
-	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
+	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
+	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
+	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
+	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
+	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
+	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
+	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $10, R15, outside182
+	TBZ $8, R15, outside182
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -3438,6 +3640,52 @@ outside182:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column183:
+	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
+	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
+	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
+	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
+	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
+	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	ADD R6, R23
+	TBZ $9, R15, outside184
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VLD1 (R23), V25.D[1]
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column185
+outside184:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column185:
+	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
+	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
+	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
+	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	ADD R6, R23
+	TBZ $10, R15, outside186
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VLD1 (R23), V25.D[1]
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column187
+outside186:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column187:
 	WORD $0x4e96974c // sdot v12.4s, v26.16b, v22.16b
 	WORD $0x4e97976d // sdot v13.4s, v27.16b, v23.16b
 	ADD R6, R20
@@ -3450,37 +3698,7 @@ column183:
 	FLDPQ.P 32(R14), (F18, F19)
 	FLDPQ.P 32(R14), (F20, F21)
 	FLDPQ.P 32(R14), (F22, F23)
-	TBZ $0, R15, outside184
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column185
-outside184:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column185:
-	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
-	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
-	ADD R6, R20
-	TBZ $1, R15, outside186
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column187
-outside186:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column187:
-	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
-	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
-	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
-	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
-	ADD R6, R20
-	TBZ $2, R15, outside188
+	TBZ $0, R15, outside188
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -3491,14 +3709,10 @@ outside188:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column189:
-	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
-	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
-	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
-	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
-	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
-	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
+	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $3, R15, outside190
+	TBZ $1, R15, outside190
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -3509,16 +3723,12 @@ outside190:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column191:
-	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
-	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
-	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
-	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
-	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
-	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
-	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
-	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
+	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
+	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
+	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $4, R15, outside192
+	TBZ $2, R15, outside192
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -3529,6 +3739,44 @@ outside192:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column193:
+	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
+	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
+	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
+	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
+	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
+	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	ADD R6, R20
+	TBZ $3, R15, outside194
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column195
+outside194:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column195:
+	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
+	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
+	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
+	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
+	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
+	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
+	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
+	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	ADD R6, R20
+	TBZ $4, R15, outside196
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column197
+outside196:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column197:
 	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
 	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
 	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
@@ -3540,17 +3788,17 @@ column193:
 	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
 	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $5, R15, outside194
+	TBZ $5, R15, outside198
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
 	VTBL V29.B16, [V24.B16], V27.B16
 	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column195
-outside194:
+	B column199
+outside198:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
-column195:
+column199:
 	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
 	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
 	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
@@ -3562,17 +3810,17 @@ column195:
 	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
 	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $6, R15, outside196
+	TBZ $6, R15, outside200
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
 	VTBL V29.B16, [V24.B16], V27.B16
 	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column197
-outside196:
+	B column201
+outside200:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
-column197:
+column201:
 	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
 	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
 	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
@@ -3584,45 +3832,7 @@ column197:
 	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
 	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $7, R15, outside198
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column199
-outside198:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column199:
-	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
-	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
-	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
-	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
-	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
-	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
-	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
-	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
-	ADD R6, R20
-	TBZ $8, R15, outside200
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column201
-outside200:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column201:
-	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
-	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
-	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
-	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
-	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
-	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
-	ADD R6, R20
-	TBZ $9, R15, outside202
+	TBZ $7, R15, outside202
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -3633,12 +3843,16 @@ outside202:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column203:
-	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
-	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
-	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
-	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
+	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
+	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
+	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
+	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
+	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
+	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
+	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $10, R15, outside204
+	TBZ $8, R15, outside204
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -3649,6 +3863,40 @@ outside204:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column205:
+	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
+	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
+	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
+	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
+	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
+	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	ADD R6, R20
+	TBZ $9, R15, outside206
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column207
+outside206:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column207:
+	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
+	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
+	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
+	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	ADD R6, R20
+	TBZ $10, R15, outside208
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column209
+outside208:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column209:
 	WORD $0x4e96974c // sdot v12.4s, v26.16b, v22.16b
 	WORD $0x4e97976d // sdot v13.4s, v27.16b, v23.16b
 	ADD R6, R20
@@ -3656,10 +3904,12 @@ column205:
 	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
 	MOVW (R13), R26
+	CMP $4, R25
+	BEQ float215
 	CMP $2, R25
-	BEQ once206
-	CBZW R26, twice208
-	BGT up207
+	BEQ once210
+	CBZW R26, twice212
+	BGT up211
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -3676,9 +3926,9 @@ column205:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-twice208:
+twice212:
 	CMP $1, R25
-	BEQ every210
+	BEQ every214
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -3725,8 +3975,8 @@ twice208:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled209
-every210:
+	B rescaled213
+every214:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -3801,8 +4051,8 @@ every210:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled209
-once206:
+	B rescaled213
+once210:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -3895,8 +4145,8 @@ once206:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled209
-up207:
+	B rescaled213
+up211:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -4023,7 +4273,67 @@ up207:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-rescaled209:
+	B rescaled213
+float215:
+	FMOVQ 48(R13), F14
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2edc00 // fmul v0.4s, v0.4s, v14.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2edc42 // fmul v2.4s, v2.4s, v14.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e2edc84 // fmul v4.4s, v4.4s, v14.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e2edd08 // fmul v8.4s, v8.4s, v14.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e2edd4a // fmul v10.4s, v10.4s, v14.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4eb50c00 // sqadd v0.4s, v0.4s, v21.4s
+	WORD $0x4eb50c42 // sqadd v2.4s, v2.4s, v21.4s
+	WORD $0x4eb50c84 // sqadd v4.4s, v4.4s, v21.4s
+	WORD $0x4eb50cc6 // sqadd v6.4s, v6.4s, v21.4s
+	WORD $0x4eb50d08 // sqadd v8.4s, v8.4s, v21.4s
+	WORD $0x4eb50d4a // sqadd v10.4s, v10.4s, v21.4s
+	WORD $0x4eb50d8c // sqadd v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2edc21 // fmul v1.4s, v1.4s, v14.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2edc63 // fmul v3.4s, v3.4s, v14.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e2edce7 // fmul v7.4s, v7.4s, v14.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e2edd29 // fmul v9.4s, v9.4s, v14.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e2edd6b // fmul v11.4s, v11.4s, v14.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4eb50c21 // sqadd v1.4s, v1.4s, v21.4s
+	WORD $0x4eb50c63 // sqadd v3.4s, v3.4s, v21.4s
+	WORD $0x4eb50ca5 // sqadd v5.4s, v5.4s, v21.4s
+	WORD $0x4eb50ce7 // sqadd v7.4s, v7.4s, v21.4s
+	WORD $0x4eb50d29 // sqadd v9.4s, v9.4s, v21.4s
+	WORD $0x4eb50d6b // sqadd v11.4s, v11.4s, v21.4s
+	WORD $0x4eb50dad // sqadd v13.4s, v13.4s, v21.4s
+rescaled213:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -4064,7 +4374,7 @@ rescaled209:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store211
+	CBZ R26, store216
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -4142,38 +4452,38 @@ rescaled209:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store211:
+store216:
 	ADD R12, R11, R19
-	TBZ $0, R8, out212
+	TBZ $0, R8, out217
 	FMOVD F0, (R19)
-out212:
-	ADD R7, R19
-	TBZ $1, R8, out213
-	FMOVD F2, (R19)
-out213:
-	ADD R7, R19
-	TBZ $2, R8, out214
-	FMOVD F4, (R19)
-out214:
-	ADD R7, R19
-	TBZ $3, R8, out215
-	FMOVD F6, (R19)
-out215:
-	ADD R7, R19
-	TBZ $4, R8, out216
-	FMOVD F8, (R19)
-out216:
-	ADD R7, R19
-	TBZ $5, R8, out217
-	FMOVD F10, (R19)
 out217:
 	ADD R7, R19
-	TBZ $6, R8, out218
-	FMOVD F12, (R19)
+	TBZ $1, R8, out218
+	FMOVD F2, (R19)
 out218:
 	ADD R7, R19
+	TBZ $2, R8, out219
+	FMOVD F4, (R19)
+out219:
+	ADD R7, R19
+	TBZ $3, R8, out220
+	FMOVD F6, (R19)
+out220:
+	ADD R7, R19
+	TBZ $4, R8, out221
+	FMOVD F8, (R19)
+out221:
+	ADD R7, R19
+	TBZ $5, R8, out222
+	FMOVD F10, (R19)
+out222:
+	ADD R7, R19
+	TBZ $6, R8, out223
+	FMOVD F12, (R19)
+out223:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept219
+	CBZ R26, kept224
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
 	VMOVI $128, V30.B16
@@ -4185,16 +4495,16 @@ out218:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-kept219:
+kept224:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next160
+	BEQ next164
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block159
-next160:
+	B block163
+next164:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	ADD R26, R2
@@ -4204,8 +4514,8 @@ next160:
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile158
-done161:
+	BNE tile162
+done165:
 	RET
 
 // func intDW5S1NEON(a *intDWArgs)
@@ -4224,10 +4534,10 @@ TEXT ·intDW5S1NEON(SB), NOSPLIT, $0-8
 	SUB $8, R10
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-tile220:
+tile225:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block221:
+block226:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -4246,30 +4556,30 @@ block221:
 	MOVD 120(R0), R26
 	ADD R26, R13, R14
 	ADD R12, R1, R22
-row224:
+row229:
 	FMOVQ.P 16(R14), F14
 	FMOVQ.P 16(R14), F15
 	FMOVQ.P 16(R14), F16
 	FMOVQ.P 16(R14), F17
 	FMOVQ.P 16(R14), F18
 	MOVD R22, R19
-	TBZ $0, R15, col225
+	TBZ $0, R15, col230
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e6e8340 // smlal v0.4s, v26.4h, v14.4h
 	WORD $0x4e6e8341 // smlal2 v1.4s, v26.8h, v14.8h
-col225:
+col230:
 	ADD R6, R19
-	TBZ $1, R15, col226
+	TBZ $1, R15, col231
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8360 // smlal v0.4s, v27.4h, v15.4h
 	WORD $0x4e6f8361 // smlal2 v1.4s, v27.8h, v15.8h
 	WORD $0x0e6e8362 // smlal v2.4s, v27.4h, v14.4h
 	WORD $0x4e6e8363 // smlal2 v3.4s, v27.8h, v14.8h
-col226:
+col231:
 	ADD R6, R19
-	TBZ $2, R15, col227
+	TBZ $2, R15, col232
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708340 // smlal v0.4s, v26.4h, v16.4h
@@ -4278,9 +4588,9 @@ col226:
 	WORD $0x4e6f8343 // smlal2 v3.4s, v26.8h, v15.8h
 	WORD $0x0e6e8344 // smlal v4.4s, v26.4h, v14.4h
 	WORD $0x4e6e8345 // smlal2 v5.4s, v26.8h, v14.8h
-col227:
+col232:
 	ADD R6, R19
-	TBZ $3, R15, col228
+	TBZ $3, R15, col233
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718360 // smlal v0.4s, v27.4h, v17.4h
@@ -4291,9 +4601,9 @@ col227:
 	WORD $0x4e6f8365 // smlal2 v5.4s, v27.8h, v15.8h
 	WORD $0x0e6e8366 // smlal v6.4s, v27.4h, v14.4h
 	WORD $0x4e6e8367 // smlal2 v7.4s, v27.8h, v14.8h
-col228:
+col233:
 	ADD R6, R19
-	TBZ $4, R15, col229
+	TBZ $4, R15, col234
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728340 // smlal v0.4s, v26.4h, v18.4h
@@ -4306,9 +4616,9 @@ col228:
 	WORD $0x4e6f8347 // smlal2 v7.4s, v26.8h, v15.8h
 	WORD $0x0e6e8348 // smlal v8.4s, v26.4h, v14.4h
 	WORD $0x4e6e8349 // smlal2 v9.4s, v26.8h, v14.8h
-col229:
+col234:
 	ADD R6, R19
-	TBZ $5, R15, col230
+	TBZ $5, R15, col235
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e728362 // smlal v2.4s, v27.4h, v18.4h
@@ -4321,9 +4631,9 @@ col229:
 	WORD $0x4e6f8369 // smlal2 v9.4s, v27.8h, v15.8h
 	WORD $0x0e6e836a // smlal v10.4s, v27.4h, v14.4h
 	WORD $0x4e6e836b // smlal2 v11.4s, v27.8h, v14.8h
-col230:
+col235:
 	ADD R6, R19
-	TBZ $6, R15, col231
+	TBZ $6, R15, col236
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728344 // smlal v4.4s, v26.4h, v18.4h
@@ -4336,9 +4646,9 @@ col230:
 	WORD $0x4e6f834b // smlal2 v11.4s, v26.8h, v15.8h
 	WORD $0x0e6e834c // smlal v12.4s, v26.4h, v14.4h
 	WORD $0x4e6e834d // smlal2 v13.4s, v26.8h, v14.8h
-col231:
+col236:
 	ADD R6, R19
-	TBZ $7, R15, col232
+	TBZ $7, R15, col237
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e728366 // smlal v6.4s, v27.4h, v18.4h
@@ -4349,9 +4659,9 @@ col231:
 	WORD $0x4e70836b // smlal2 v11.4s, v27.8h, v16.8h
 	WORD $0x0e6f836c // smlal v12.4s, v27.4h, v15.4h
 	WORD $0x4e6f836d // smlal2 v13.4s, v27.8h, v15.8h
-col232:
+col237:
 	ADD R6, R19
-	TBZ $8, R15, col233
+	TBZ $8, R15, col238
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728348 // smlal v8.4s, v26.4h, v18.4h
@@ -4360,35 +4670,37 @@ col232:
 	WORD $0x4e71834b // smlal2 v11.4s, v26.8h, v17.8h
 	WORD $0x0e70834c // smlal v12.4s, v26.4h, v16.4h
 	WORD $0x4e70834d // smlal2 v13.4s, v26.8h, v16.8h
-col233:
+col238:
 	ADD R6, R19
-	TBZ $9, R15, col234
+	TBZ $9, R15, col239
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e72836a // smlal v10.4s, v27.4h, v18.4h
 	WORD $0x4e72836b // smlal2 v11.4s, v27.8h, v18.8h
 	WORD $0x0e71836c // smlal v12.4s, v27.4h, v17.4h
 	WORD $0x4e71836d // smlal2 v13.4s, v27.8h, v17.8h
-col234:
+col239:
 	ADD R6, R19
-	TBZ $10, R15, col235
+	TBZ $10, R15, col240
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e72834c // smlal v12.4s, v26.4h, v18.4h
 	WORD $0x4e72834d // smlal2 v13.4s, v26.8h, v18.8h
-col235:
+col240:
 	ADD R6, R19
 	ADD R21, R22
 	SUBS $1, R20
-	BNE row224
+	BNE row229
 	FMOVS 196(R0), F21
 	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
 	MOVW (R13), R26
+	CMP $4, R25
+	BEQ float246
 	CMP $2, R25
-	BEQ once236
-	CBZW R26, twice238
-	BGT up237
+	BEQ once241
+	CBZW R26, twice243
+	BGT up242
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -4405,9 +4717,9 @@ col235:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-twice238:
+twice243:
 	CMP $1, R25
-	BEQ every240
+	BEQ every245
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -4454,8 +4766,8 @@ twice238:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled239
-every240:
+	B rescaled244
+every245:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -4530,8 +4842,8 @@ every240:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled239
-once236:
+	B rescaled244
+once241:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -4624,8 +4936,8 @@ once236:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled239
-up237:
+	B rescaled244
+up242:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -4752,7 +5064,67 @@ up237:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-rescaled239:
+	B rescaled244
+float246:
+	FMOVQ 48(R13), F14
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2edc00 // fmul v0.4s, v0.4s, v14.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2edc42 // fmul v2.4s, v2.4s, v14.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e2edc84 // fmul v4.4s, v4.4s, v14.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e2edd08 // fmul v8.4s, v8.4s, v14.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e2edd4a // fmul v10.4s, v10.4s, v14.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4eb50c00 // sqadd v0.4s, v0.4s, v21.4s
+	WORD $0x4eb50c42 // sqadd v2.4s, v2.4s, v21.4s
+	WORD $0x4eb50c84 // sqadd v4.4s, v4.4s, v21.4s
+	WORD $0x4eb50cc6 // sqadd v6.4s, v6.4s, v21.4s
+	WORD $0x4eb50d08 // sqadd v8.4s, v8.4s, v21.4s
+	WORD $0x4eb50d4a // sqadd v10.4s, v10.4s, v21.4s
+	WORD $0x4eb50d8c // sqadd v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2edc21 // fmul v1.4s, v1.4s, v14.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2edc63 // fmul v3.4s, v3.4s, v14.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e2edce7 // fmul v7.4s, v7.4s, v14.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e2edd29 // fmul v9.4s, v9.4s, v14.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e2edd6b // fmul v11.4s, v11.4s, v14.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4eb50c21 // sqadd v1.4s, v1.4s, v21.4s
+	WORD $0x4eb50c63 // sqadd v3.4s, v3.4s, v21.4s
+	WORD $0x4eb50ca5 // sqadd v5.4s, v5.4s, v21.4s
+	WORD $0x4eb50ce7 // sqadd v7.4s, v7.4s, v21.4s
+	WORD $0x4eb50d29 // sqadd v9.4s, v9.4s, v21.4s
+	WORD $0x4eb50d6b // sqadd v11.4s, v11.4s, v21.4s
+	WORD $0x4eb50dad // sqadd v13.4s, v13.4s, v21.4s
+rescaled244:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -4793,7 +5165,7 @@ rescaled239:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store241
+	CBZ R26, store247
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -4871,57 +5243,57 @@ rescaled239:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store241:
+store247:
 	ADD R12, R11, R19
-	TBZ $0, R8, out242
+	TBZ $0, R8, out248
 	FMOVD F0, (R19)
-out242:
-	ADD R7, R19
-	TBZ $1, R8, out243
-	FMOVD F2, (R19)
-out243:
-	ADD R7, R19
-	TBZ $2, R8, out244
-	FMOVD F4, (R19)
-out244:
-	ADD R7, R19
-	TBZ $3, R8, out245
-	FMOVD F6, (R19)
-out245:
-	ADD R7, R19
-	TBZ $4, R8, out246
-	FMOVD F8, (R19)
-out246:
-	ADD R7, R19
-	TBZ $5, R8, out247
-	FMOVD F10, (R19)
-out247:
-	ADD R7, R19
-	TBZ $6, R8, out248
-	FMOVD F12, (R19)
 out248:
 	ADD R7, R19
+	TBZ $1, R8, out249
+	FMOVD F2, (R19)
+out249:
+	ADD R7, R19
+	TBZ $2, R8, out250
+	FMOVD F4, (R19)
+out250:
+	ADD R7, R19
+	TBZ $3, R8, out251
+	FMOVD F6, (R19)
+out251:
+	ADD R7, R19
+	TBZ $4, R8, out252
+	FMOVD F8, (R19)
+out252:
+	ADD R7, R19
+	TBZ $5, R8, out253
+	FMOVD F10, (R19)
+out253:
+	ADD R7, R19
+	TBZ $6, R8, out254
+	FMOVD F12, (R19)
+out254:
+	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept249
+	CBZ R26, kept255
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-kept249:
+kept255:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next222
+	BEQ next227
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block221
-next222:
+	B block226
+next227:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile220
-done223:
+	BNE tile225
+done228:
 	RET
 
 // func intDW5S2DotNEON(a *intDWArgs)
@@ -4931,34 +5303,34 @@ TEXT ·intDW5S2DotNEON(SB), NOSPLIT, $0-8
 	MOVD 80(R0), R24
 	MOVD 40(R0), R26
 	ADD R26, R25, R1
-	TBZ $0, R24, inside250
+	TBZ $0, R24, inside256
 	MOVD 8(R0), R23
 	ADD R26, R23, R1
-inside250:
+inside256:
 	MOVD 48(R0), R26
 	ADD R26, R25, R2
-	TBZ $1, R24, inside251
+	TBZ $1, R24, inside257
 	MOVD 8(R0), R23
 	ADD R26, R23, R2
-inside251:
+inside257:
 	MOVD 56(R0), R26
 	ADD R26, R25, R3
-	TBZ $2, R24, inside252
+	TBZ $2, R24, inside258
 	MOVD 8(R0), R23
 	ADD R26, R23, R3
-inside252:
+inside258:
 	MOVD 64(R0), R26
 	ADD R26, R25, R4
-	TBZ $3, R24, inside253
+	TBZ $3, R24, inside259
 	MOVD 8(R0), R23
 	ADD R26, R23, R4
-inside253:
+inside259:
 	MOVD 72(R0), R26
 	ADD R26, R25, R5
-	TBZ $4, R24, inside254
+	TBZ $4, R24, inside260
 	MOVD 8(R0), R23
 	ADD R26, R23, R5
-inside254:
+inside260:
 	MOVD 96(R0), R6
 	MOVD 104(R0), R7
 	MOVD 168(R0), R8
@@ -4978,10 +5350,10 @@ inside254:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-tile255:
+tile261:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block256:
+block262:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -5005,69 +5377,7 @@ block256:
 	FLDPQ.P 32(R14), (F18, F19)
 	FLDPQ.P 32(R14), (F20, F21)
 	FLDPQ.P 32(R14), (F22, F23)
-	TBZ $0, R15, outside259
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VLD1 (R23), V25.D[1]
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column260
-outside259:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column260:
-	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
-	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	ADD R6, R23
-	TBZ $1, R15, outside261
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VLD1 (R23), V25.D[1]
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column262
-outside261:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column262:
-	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
-	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	ADD R6, R23
-	TBZ $2, R15, outside263
-	FMOVD (R20), F24
-	VLD1 (R21), V24.D[1]
-	FMOVD (R22), F25
-	VLD1 (R23), V25.D[1]
-	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column264
-outside263:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column264:
-	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
-	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
-	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
-	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
-	ADD R6, R20
-	ADD R6, R21
-	ADD R6, R22
-	ADD R6, R23
-	TBZ $3, R15, outside265
+	TBZ $0, R15, outside265
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5081,15 +5391,13 @@ outside265:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column266:
-	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
-	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
-	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
-	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
+	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
+	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $4, R15, outside267
+	TBZ $1, R15, outside267
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5103,17 +5411,13 @@ outside267:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column268:
-	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
-	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
-	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
-	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
-	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
-	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
+	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $5, R15, outside269
+	TBZ $2, R15, outside269
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5127,15 +5431,15 @@ outside269:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column270:
-	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
-	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
-	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
-	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
+	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
+	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
+	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
+	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $6, R15, outside271
+	TBZ $3, R15, outside271
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5149,17 +5453,15 @@ outside271:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column272:
-	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
-	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
-	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
-	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
-	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
-	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
+	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
+	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
+	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $7, R15, outside273
+	TBZ $4, R15, outside273
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5173,15 +5475,17 @@ outside273:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column274:
-	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
-	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
-	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
-	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
+	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
+	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
+	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
+	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
+	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
+	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $8, R15, outside275
+	TBZ $5, R15, outside275
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5195,17 +5499,15 @@ outside275:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column276:
-	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
-	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
-	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
-	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
-	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
-	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
+	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
+	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
+	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
+	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $9, R15, outside277
+	TBZ $6, R15, outside277
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5219,15 +5521,17 @@ outside277:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column278:
-	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
-	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
-	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
-	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
+	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
+	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
+	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
+	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
+	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
+	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $10, R15, outside279
+	TBZ $7, R15, outside279
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5241,17 +5545,15 @@ outside279:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column280:
-	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
-	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
-	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
-	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
-	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
-	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
+	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
+	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
+	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
+	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $11, R15, outside281
+	TBZ $8, R15, outside281
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5265,15 +5567,17 @@ outside281:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column282:
-	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
-	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
-	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
-	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
+	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
+	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
+	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
+	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
+	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
+	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $12, R15, outside283
+	TBZ $9, R15, outside283
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5287,17 +5591,15 @@ outside283:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column284:
-	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
-	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
-	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
-	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
-	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
-	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
+	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
+	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
+	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
+	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $13, R15, outside285
+	TBZ $10, R15, outside285
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5311,15 +5613,17 @@ outside285:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column286:
-	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
-	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
-	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
-	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
+	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
+	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
+	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
+	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
+	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $14, R15, outside287
+	TBZ $11, R15, outside287
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5333,15 +5637,15 @@ outside287:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column288:
-	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
-	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
-	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
-	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
+	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
+	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
+	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $15, R15, outside289
+	TBZ $12, R15, outside289
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5355,13 +5659,17 @@ outside289:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column290:
-	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
-	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
+	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
+	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
+	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
+	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
+	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
 	ADD R6, R20
 	ADD R6, R21
 	ADD R6, R22
 	ADD R6, R23
-	TBZ $16, R15, outside291
+	TBZ $13, R15, outside291
 	FMOVD (R20), F24
 	VLD1 (R21), V24.D[1]
 	FMOVD (R22), F25
@@ -5375,6 +5683,70 @@ outside291:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column292:
+	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
+	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
+	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
+	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	ADD R6, R23
+	TBZ $14, R15, outside293
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VLD1 (R23), V25.D[1]
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column294
+outside293:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column294:
+	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
+	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
+	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
+	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	ADD R6, R23
+	TBZ $15, R15, outside295
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VLD1 (R23), V25.D[1]
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column296
+outside295:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column296:
+	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
+	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	ADD R6, R20
+	ADD R6, R21
+	ADD R6, R22
+	ADD R6, R23
+	TBZ $16, R15, outside297
+	FMOVD (R20), F24
+	VLD1 (R21), V24.D[1]
+	FMOVD (R22), F25
+	VLD1 (R23), V25.D[1]
+	VTBL V28.B16, [V24.B16, V25.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16, V25.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column298
+outside297:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column298:
 	WORD $0x4e96974c // sdot v12.4s, v26.16b, v22.16b
 	WORD $0x4e97976d // sdot v13.4s, v27.16b, v23.16b
 	ADD R6, R20
@@ -5387,51 +5759,7 @@ column292:
 	FLDPQ.P 32(R14), (F18, F19)
 	FLDPQ.P 32(R14), (F20, F21)
 	FLDPQ.P 32(R14), (F22, F23)
-	TBZ $0, R15, outside293
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column294
-outside293:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column294:
-	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
-	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
-	ADD R6, R20
-	TBZ $1, R15, outside295
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column296
-outside295:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column296:
-	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
-	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
-	ADD R6, R20
-	TBZ $2, R15, outside297
-	FMOVD (R20), F24
-	VTBL V28.B16, [V24.B16], V26.B16
-	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
-	VTBL V29.B16, [V24.B16], V27.B16
-	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
-	B column298
-outside297:
-	VMOV V31.B16, V26.B16
-	VMOV V31.B16, V27.B16
-column298:
-	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
-	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
-	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
-	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
-	ADD R6, R20
-	TBZ $3, R15, outside299
+	TBZ $0, R15, outside299
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5442,12 +5770,10 @@ outside299:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column300:
-	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
-	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
-	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
-	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
+	WORD $0x4e8e9740 // sdot v0.4s, v26.16b, v14.16b
+	WORD $0x4e8f9761 // sdot v1.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $4, R15, outside301
+	TBZ $1, R15, outside301
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5458,14 +5784,10 @@ outside301:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column302:
-	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
-	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
-	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
-	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
-	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
-	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
+	WORD $0x4e909740 // sdot v0.4s, v26.16b, v16.16b
+	WORD $0x4e919761 // sdot v1.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $5, R15, outside303
+	TBZ $2, R15, outside303
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5476,12 +5798,12 @@ outside303:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column304:
-	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
-	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
-	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
-	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
+	WORD $0x4e929740 // sdot v0.4s, v26.16b, v18.16b
+	WORD $0x4e939761 // sdot v1.4s, v27.16b, v19.16b
+	WORD $0x4e8e9742 // sdot v2.4s, v26.16b, v14.16b
+	WORD $0x4e8f9763 // sdot v3.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $6, R15, outside305
+	TBZ $3, R15, outside305
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5492,14 +5814,12 @@ outside305:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column306:
-	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
-	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
-	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
-	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
-	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
-	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
+	WORD $0x4e949740 // sdot v0.4s, v26.16b, v20.16b
+	WORD $0x4e959761 // sdot v1.4s, v27.16b, v21.16b
+	WORD $0x4e909742 // sdot v2.4s, v26.16b, v16.16b
+	WORD $0x4e919763 // sdot v3.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $7, R15, outside307
+	TBZ $4, R15, outside307
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5510,12 +5830,14 @@ outside307:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column308:
-	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
-	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
-	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
-	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
+	WORD $0x4e969740 // sdot v0.4s, v26.16b, v22.16b
+	WORD $0x4e979761 // sdot v1.4s, v27.16b, v23.16b
+	WORD $0x4e929742 // sdot v2.4s, v26.16b, v18.16b
+	WORD $0x4e939763 // sdot v3.4s, v27.16b, v19.16b
+	WORD $0x4e8e9744 // sdot v4.4s, v26.16b, v14.16b
+	WORD $0x4e8f9765 // sdot v5.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $8, R15, outside309
+	TBZ $5, R15, outside309
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5526,14 +5848,12 @@ outside309:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column310:
-	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
-	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
-	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
-	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
-	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
-	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
+	WORD $0x4e949742 // sdot v2.4s, v26.16b, v20.16b
+	WORD $0x4e959763 // sdot v3.4s, v27.16b, v21.16b
+	WORD $0x4e909744 // sdot v4.4s, v26.16b, v16.16b
+	WORD $0x4e919765 // sdot v5.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $9, R15, outside311
+	TBZ $6, R15, outside311
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5544,12 +5864,14 @@ outside311:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column312:
-	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
-	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
-	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
-	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
+	WORD $0x4e969742 // sdot v2.4s, v26.16b, v22.16b
+	WORD $0x4e979763 // sdot v3.4s, v27.16b, v23.16b
+	WORD $0x4e929744 // sdot v4.4s, v26.16b, v18.16b
+	WORD $0x4e939765 // sdot v5.4s, v27.16b, v19.16b
+	WORD $0x4e8e9746 // sdot v6.4s, v26.16b, v14.16b
+	WORD $0x4e8f9767 // sdot v7.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $10, R15, outside313
+	TBZ $7, R15, outside313
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5560,14 +5882,12 @@ outside313:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column314:
-	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
-	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
-	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
-	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
-	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
-	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
+	WORD $0x4e949744 // sdot v4.4s, v26.16b, v20.16b
+	WORD $0x4e959765 // sdot v5.4s, v27.16b, v21.16b
+	WORD $0x4e909746 // sdot v6.4s, v26.16b, v16.16b
+	WORD $0x4e919767 // sdot v7.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $11, R15, outside315
+	TBZ $8, R15, outside315
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5578,12 +5898,14 @@ outside315:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column316:
-	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
-	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
-	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
-	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
+	WORD $0x4e969744 // sdot v4.4s, v26.16b, v22.16b
+	WORD $0x4e979765 // sdot v5.4s, v27.16b, v23.16b
+	WORD $0x4e929746 // sdot v6.4s, v26.16b, v18.16b
+	WORD $0x4e939767 // sdot v7.4s, v27.16b, v19.16b
+	WORD $0x4e8e9748 // sdot v8.4s, v26.16b, v14.16b
+	WORD $0x4e8f9769 // sdot v9.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $12, R15, outside317
+	TBZ $9, R15, outside317
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5594,14 +5916,12 @@ outside317:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column318:
-	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
-	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
-	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
-	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
-	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
-	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
+	WORD $0x4e949746 // sdot v6.4s, v26.16b, v20.16b
+	WORD $0x4e959767 // sdot v7.4s, v27.16b, v21.16b
+	WORD $0x4e909748 // sdot v8.4s, v26.16b, v16.16b
+	WORD $0x4e919769 // sdot v9.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $13, R15, outside319
+	TBZ $10, R15, outside319
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5612,12 +5932,14 @@ outside319:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column320:
-	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
-	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
-	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
-	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	WORD $0x4e969746 // sdot v6.4s, v26.16b, v22.16b
+	WORD $0x4e979767 // sdot v7.4s, v27.16b, v23.16b
+	WORD $0x4e929748 // sdot v8.4s, v26.16b, v18.16b
+	WORD $0x4e939769 // sdot v9.4s, v27.16b, v19.16b
+	WORD $0x4e8e974a // sdot v10.4s, v26.16b, v14.16b
+	WORD $0x4e8f976b // sdot v11.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $14, R15, outside321
+	TBZ $11, R15, outside321
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5628,12 +5950,12 @@ outside321:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column322:
-	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
-	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
-	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
-	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	WORD $0x4e949748 // sdot v8.4s, v26.16b, v20.16b
+	WORD $0x4e959769 // sdot v9.4s, v27.16b, v21.16b
+	WORD $0x4e90974a // sdot v10.4s, v26.16b, v16.16b
+	WORD $0x4e91976b // sdot v11.4s, v27.16b, v17.16b
 	ADD R6, R20
-	TBZ $15, R15, outside323
+	TBZ $12, R15, outside323
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5644,10 +5966,14 @@ outside323:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column324:
-	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
-	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	WORD $0x4e969748 // sdot v8.4s, v26.16b, v22.16b
+	WORD $0x4e979769 // sdot v9.4s, v27.16b, v23.16b
+	WORD $0x4e92974a // sdot v10.4s, v26.16b, v18.16b
+	WORD $0x4e93976b // sdot v11.4s, v27.16b, v19.16b
+	WORD $0x4e8e974c // sdot v12.4s, v26.16b, v14.16b
+	WORD $0x4e8f976d // sdot v13.4s, v27.16b, v15.16b
 	ADD R6, R20
-	TBZ $16, R15, outside325
+	TBZ $13, R15, outside325
 	FMOVD (R20), F24
 	VTBL V28.B16, [V24.B16], V26.B16
 	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
@@ -5658,6 +5984,52 @@ outside325:
 	VMOV V31.B16, V26.B16
 	VMOV V31.B16, V27.B16
 column326:
+	WORD $0x4e94974a // sdot v10.4s, v26.16b, v20.16b
+	WORD $0x4e95976b // sdot v11.4s, v27.16b, v21.16b
+	WORD $0x4e90974c // sdot v12.4s, v26.16b, v16.16b
+	WORD $0x4e91976d // sdot v13.4s, v27.16b, v17.16b
+	ADD R6, R20
+	TBZ $14, R15, outside327
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column328
+outside327:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column328:
+	WORD $0x4e96974a // sdot v10.4s, v26.16b, v22.16b
+	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
+	WORD $0x4e92974c // sdot v12.4s, v26.16b, v18.16b
+	WORD $0x4e93976d // sdot v13.4s, v27.16b, v19.16b
+	ADD R6, R20
+	TBZ $15, R15, outside329
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column330
+outside329:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column330:
+	WORD $0x4e94974c // sdot v12.4s, v26.16b, v20.16b
+	WORD $0x4e95976d // sdot v13.4s, v27.16b, v21.16b
+	ADD R6, R20
+	TBZ $16, R15, outside331
+	FMOVD (R20), F24
+	VTBL V28.B16, [V24.B16], V26.B16
+	WORD $0x6e3e1f5a // eor v26.16b, v26.16b, v30.16b
+	VTBL V29.B16, [V24.B16], V27.B16
+	WORD $0x6e3e1f7b // eor v27.16b, v27.16b, v30.16b
+	B column332
+outside331:
+	VMOV V31.B16, V26.B16
+	VMOV V31.B16, V27.B16
+column332:
 	WORD $0x4e96974c // sdot v12.4s, v26.16b, v22.16b
 	WORD $0x4e97976d // sdot v13.4s, v27.16b, v23.16b
 	ADD R6, R20
@@ -5665,10 +6037,12 @@ column326:
 	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
 	MOVW (R13), R26
+	CMP $4, R25
+	BEQ float338
 	CMP $2, R25
-	BEQ once327
-	CBZW R26, twice329
-	BGT up328
+	BEQ once333
+	CBZW R26, twice335
+	BGT up334
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -5685,9 +6059,9 @@ column326:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-twice329:
+twice335:
 	CMP $1, R25
-	BEQ every331
+	BEQ every337
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -5734,8 +6108,8 @@ twice329:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled330
-every331:
+	B rescaled336
+every337:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -5810,8 +6184,8 @@ every331:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled330
-once327:
+	B rescaled336
+once333:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -5904,8 +6278,8 @@ once327:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled330
-up328:
+	B rescaled336
+up334:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -6032,7 +6406,67 @@ up328:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-rescaled330:
+	B rescaled336
+float338:
+	FMOVQ 48(R13), F14
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2edc00 // fmul v0.4s, v0.4s, v14.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2edc42 // fmul v2.4s, v2.4s, v14.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e2edc84 // fmul v4.4s, v4.4s, v14.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e2edd08 // fmul v8.4s, v8.4s, v14.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e2edd4a // fmul v10.4s, v10.4s, v14.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4eb50c00 // sqadd v0.4s, v0.4s, v21.4s
+	WORD $0x4eb50c42 // sqadd v2.4s, v2.4s, v21.4s
+	WORD $0x4eb50c84 // sqadd v4.4s, v4.4s, v21.4s
+	WORD $0x4eb50cc6 // sqadd v6.4s, v6.4s, v21.4s
+	WORD $0x4eb50d08 // sqadd v8.4s, v8.4s, v21.4s
+	WORD $0x4eb50d4a // sqadd v10.4s, v10.4s, v21.4s
+	WORD $0x4eb50d8c // sqadd v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2edc21 // fmul v1.4s, v1.4s, v14.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2edc63 // fmul v3.4s, v3.4s, v14.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e2edce7 // fmul v7.4s, v7.4s, v14.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e2edd29 // fmul v9.4s, v9.4s, v14.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e2edd6b // fmul v11.4s, v11.4s, v14.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4eb50c21 // sqadd v1.4s, v1.4s, v21.4s
+	WORD $0x4eb50c63 // sqadd v3.4s, v3.4s, v21.4s
+	WORD $0x4eb50ca5 // sqadd v5.4s, v5.4s, v21.4s
+	WORD $0x4eb50ce7 // sqadd v7.4s, v7.4s, v21.4s
+	WORD $0x4eb50d29 // sqadd v9.4s, v9.4s, v21.4s
+	WORD $0x4eb50d6b // sqadd v11.4s, v11.4s, v21.4s
+	WORD $0x4eb50dad // sqadd v13.4s, v13.4s, v21.4s
+rescaled336:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -6073,7 +6507,7 @@ rescaled330:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store332
+	CBZ R26, store339
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -6151,38 +6585,38 @@ rescaled330:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store332:
+store339:
 	ADD R12, R11, R19
-	TBZ $0, R8, out333
+	TBZ $0, R8, out340
 	FMOVD F0, (R19)
-out333:
+out340:
 	ADD R7, R19
-	TBZ $1, R8, out334
+	TBZ $1, R8, out341
 	FMOVD F2, (R19)
-out334:
+out341:
 	ADD R7, R19
-	TBZ $2, R8, out335
+	TBZ $2, R8, out342
 	FMOVD F4, (R19)
-out335:
+out342:
 	ADD R7, R19
-	TBZ $3, R8, out336
+	TBZ $3, R8, out343
 	FMOVD F6, (R19)
-out336:
+out343:
 	ADD R7, R19
-	TBZ $4, R8, out337
+	TBZ $4, R8, out344
 	FMOVD F8, (R19)
-out337:
+out344:
 	ADD R7, R19
-	TBZ $5, R8, out338
+	TBZ $5, R8, out345
 	FMOVD F10, (R19)
-out338:
+out345:
 	ADD R7, R19
-	TBZ $6, R8, out339
+	TBZ $6, R8, out346
 	FMOVD F12, (R19)
-out339:
+out346:
 	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept340
+	CBZ R26, kept347
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
 	VMOVI $128, V30.B16
@@ -6194,16 +6628,16 @@ out339:
 	VMOV R26, V29.D[0]
 	MOVD $0x1f170f071e160e06, R26
 	VMOV R26, V29.D[1]
-kept340:
+kept347:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next257
+	BEQ next263
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block256
-next257:
+	B block262
+next263:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	ADD R26, R2
@@ -6213,8 +6647,8 @@ next257:
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile255
-done258:
+	BNE tile261
+done264:
 	RET
 
 // func intDW5S2NEON(a *intDWArgs)
@@ -6233,10 +6667,10 @@ TEXT ·intDW5S2NEON(SB), NOSPLIT, $0-8
 	SUB $8, R10
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-tile341:
+tile348:
 	MOVD $0, R12
 	MOVD 16(R0), R13
-block342:
+block349:
 	FLDPQ 16(R13), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -6255,46 +6689,46 @@ block342:
 	MOVD 120(R0), R26
 	ADD R26, R13, R14
 	ADD R12, R1, R22
-row345:
+row352:
 	FMOVQ.P 16(R14), F14
 	FMOVQ.P 16(R14), F15
 	FMOVQ.P 16(R14), F16
 	FMOVQ.P 16(R14), F17
 	FMOVQ.P 16(R14), F18
 	MOVD R22, R19
-	TBZ $0, R15, col346
+	TBZ $0, R15, col353
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e6e8340 // smlal v0.4s, v26.4h, v14.4h
 	WORD $0x4e6e8341 // smlal2 v1.4s, v26.8h, v14.8h
-col346:
+col353:
 	ADD R6, R19
-	TBZ $1, R15, col347
+	TBZ $1, R15, col354
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e6f8360 // smlal v0.4s, v27.4h, v15.4h
 	WORD $0x4e6f8361 // smlal2 v1.4s, v27.8h, v15.8h
-col347:
+col354:
 	ADD R6, R19
-	TBZ $2, R15, col348
+	TBZ $2, R15, col355
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e708340 // smlal v0.4s, v26.4h, v16.4h
 	WORD $0x4e708341 // smlal2 v1.4s, v26.8h, v16.8h
 	WORD $0x0e6e8342 // smlal v2.4s, v26.4h, v14.4h
 	WORD $0x4e6e8343 // smlal2 v3.4s, v26.8h, v14.8h
-col348:
+col355:
 	ADD R6, R19
-	TBZ $3, R15, col349
+	TBZ $3, R15, col356
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718360 // smlal v0.4s, v27.4h, v17.4h
 	WORD $0x4e718361 // smlal2 v1.4s, v27.8h, v17.8h
 	WORD $0x0e6f8362 // smlal v2.4s, v27.4h, v15.4h
 	WORD $0x4e6f8363 // smlal2 v3.4s, v27.8h, v15.8h
-col349:
+col356:
 	ADD R6, R19
-	TBZ $4, R15, col350
+	TBZ $4, R15, col357
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728340 // smlal v0.4s, v26.4h, v18.4h
@@ -6303,18 +6737,18 @@ col349:
 	WORD $0x4e708343 // smlal2 v3.4s, v26.8h, v16.8h
 	WORD $0x0e6e8344 // smlal v4.4s, v26.4h, v14.4h
 	WORD $0x4e6e8345 // smlal2 v5.4s, v26.8h, v14.8h
-col350:
+col357:
 	ADD R6, R19
-	TBZ $5, R15, col351
+	TBZ $5, R15, col358
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718362 // smlal v2.4s, v27.4h, v17.4h
 	WORD $0x4e718363 // smlal2 v3.4s, v27.8h, v17.8h
 	WORD $0x0e6f8364 // smlal v4.4s, v27.4h, v15.4h
 	WORD $0x4e6f8365 // smlal2 v5.4s, v27.8h, v15.8h
-col351:
+col358:
 	ADD R6, R19
-	TBZ $6, R15, col352
+	TBZ $6, R15, col359
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728342 // smlal v2.4s, v26.4h, v18.4h
@@ -6323,18 +6757,18 @@ col351:
 	WORD $0x4e708345 // smlal2 v5.4s, v26.8h, v16.8h
 	WORD $0x0e6e8346 // smlal v6.4s, v26.4h, v14.4h
 	WORD $0x4e6e8347 // smlal2 v7.4s, v26.8h, v14.8h
-col352:
+col359:
 	ADD R6, R19
-	TBZ $7, R15, col353
+	TBZ $7, R15, col360
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718364 // smlal v4.4s, v27.4h, v17.4h
 	WORD $0x4e718365 // smlal2 v5.4s, v27.8h, v17.8h
 	WORD $0x0e6f8366 // smlal v6.4s, v27.4h, v15.4h
 	WORD $0x4e6f8367 // smlal2 v7.4s, v27.8h, v15.8h
-col353:
+col360:
 	ADD R6, R19
-	TBZ $8, R15, col354
+	TBZ $8, R15, col361
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728344 // smlal v4.4s, v26.4h, v18.4h
@@ -6343,18 +6777,18 @@ col353:
 	WORD $0x4e708347 // smlal2 v7.4s, v26.8h, v16.8h
 	WORD $0x0e6e8348 // smlal v8.4s, v26.4h, v14.4h
 	WORD $0x4e6e8349 // smlal2 v9.4s, v26.8h, v14.8h
-col354:
+col361:
 	ADD R6, R19
-	TBZ $9, R15, col355
+	TBZ $9, R15, col362
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718366 // smlal v6.4s, v27.4h, v17.4h
 	WORD $0x4e718367 // smlal2 v7.4s, v27.8h, v17.8h
 	WORD $0x0e6f8368 // smlal v8.4s, v27.4h, v15.4h
 	WORD $0x4e6f8369 // smlal2 v9.4s, v27.8h, v15.8h
-col355:
+col362:
 	ADD R6, R19
-	TBZ $10, R15, col356
+	TBZ $10, R15, col363
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728346 // smlal v6.4s, v26.4h, v18.4h
@@ -6363,18 +6797,18 @@ col355:
 	WORD $0x4e708349 // smlal2 v9.4s, v26.8h, v16.8h
 	WORD $0x0e6e834a // smlal v10.4s, v26.4h, v14.4h
 	WORD $0x4e6e834b // smlal2 v11.4s, v26.8h, v14.8h
-col356:
+col363:
 	ADD R6, R19
-	TBZ $11, R15, col357
+	TBZ $11, R15, col364
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e718368 // smlal v8.4s, v27.4h, v17.4h
 	WORD $0x4e718369 // smlal2 v9.4s, v27.8h, v17.8h
 	WORD $0x0e6f836a // smlal v10.4s, v27.4h, v15.4h
 	WORD $0x4e6f836b // smlal2 v11.4s, v27.8h, v15.8h
-col357:
+col364:
 	ADD R6, R19
-	TBZ $12, R15, col358
+	TBZ $12, R15, col365
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e728348 // smlal v8.4s, v26.4h, v18.4h
@@ -6383,51 +6817,53 @@ col357:
 	WORD $0x4e70834b // smlal2 v11.4s, v26.8h, v16.8h
 	WORD $0x0e6e834c // smlal v12.4s, v26.4h, v14.4h
 	WORD $0x4e6e834d // smlal2 v13.4s, v26.8h, v14.8h
-col358:
+col365:
 	ADD R6, R19
-	TBZ $13, R15, col359
+	TBZ $13, R15, col366
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e71836a // smlal v10.4s, v27.4h, v17.4h
 	WORD $0x4e71836b // smlal2 v11.4s, v27.8h, v17.8h
 	WORD $0x0e6f836c // smlal v12.4s, v27.4h, v15.4h
 	WORD $0x4e6f836d // smlal2 v13.4s, v27.8h, v15.8h
-col359:
+col366:
 	ADD R6, R19
-	TBZ $14, R15, col360
+	TBZ $14, R15, col367
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e72834a // smlal v10.4s, v26.4h, v18.4h
 	WORD $0x4e72834b // smlal2 v11.4s, v26.8h, v18.8h
 	WORD $0x0e70834c // smlal v12.4s, v26.4h, v16.4h
 	WORD $0x4e70834d // smlal2 v13.4s, v26.8h, v16.8h
-col360:
+col367:
 	ADD R6, R19
-	TBZ $15, R15, col361
+	TBZ $15, R15, col368
 	FMOVD (R19), F27
 	WORD $0x2e3f237b // usubl v27.8h, v27.8b, v31.8b
 	WORD $0x0e71836c // smlal v12.4s, v27.4h, v17.4h
 	WORD $0x4e71836d // smlal2 v13.4s, v27.8h, v17.8h
-col361:
+col368:
 	ADD R6, R19
-	TBZ $16, R15, col362
+	TBZ $16, R15, col369
 	FMOVD (R19), F26
 	WORD $0x2e3f235a // usubl v26.8h, v26.8b, v31.8b
 	WORD $0x0e72834c // smlal v12.4s, v26.4h, v18.4h
 	WORD $0x4e72834d // smlal2 v13.4s, v26.8h, v18.8h
-col362:
+col369:
 	ADD R6, R19
 	ADD R21, R22
 	SUBS $1, R20
-	BNE row345
+	BNE row352
 	FMOVS 196(R0), F21
 	VDUP V21.S[0], V21.S4
 	MOVD 184(R0), R25
 	MOVW (R13), R26
+	CMP $4, R25
+	BEQ float375
 	CMP $2, R25
-	BEQ once363
-	CBZW R26, twice365
-	BGT up364
+	BEQ once370
+	CBZW R26, twice372
+	BGT up371
 	FMOVQ 80(R13), F14
 	WORD $0x4eae4400 // sshl v0.4s, v0.4s, v14.4s
 	WORD $0x4eae4442 // sshl v2.4s, v2.4s, v14.4s
@@ -6444,9 +6880,9 @@ col362:
 	WORD $0x4eae4529 // sshl v9.4s, v9.4s, v14.4s
 	WORD $0x4eae456b // sshl v11.4s, v11.4s, v14.4s
 	WORD $0x4eae45ad // sshl v13.4s, v13.4s, v14.4s
-twice365:
+twice372:
 	CMP $1, R25
-	BEQ every367
+	BEQ every374
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -6493,8 +6929,8 @@ twice365:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled366
-every367:
+	B rescaled373
+every374:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x6eaeb400 // sqrdmulh v0.4s, v0.4s, v14.4s
@@ -6569,8 +7005,8 @@ every367:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled366
-once363:
+	B rescaled373
+once370:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -6663,8 +7099,8 @@ once363:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-	B rescaled366
-up364:
+	B rescaled373
+up371:
 	FMOVQ 48(R13), F14
 	FMOVQ 112(R13), F15
 	WORD $0x4f20a5f0 // sshll2 v16.2d, v15.4s, #0
@@ -6791,7 +7227,67 @@ up364:
 	WORD $0x4eb58529 // add v9.4s, v9.4s, v21.4s
 	WORD $0x4eb5856b // add v11.4s, v11.4s, v21.4s
 	WORD $0x4eb585ad // add v13.4s, v13.4s, v21.4s
-rescaled366:
+	B rescaled373
+float375:
+	FMOVQ 48(R13), F14
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2edc00 // fmul v0.4s, v0.4s, v14.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2edc42 // fmul v2.4s, v2.4s, v14.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e2edc84 // fmul v4.4s, v4.4s, v14.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e2edd08 // fmul v8.4s, v8.4s, v14.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e2edd4a // fmul v10.4s, v10.4s, v14.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4eb50c00 // sqadd v0.4s, v0.4s, v21.4s
+	WORD $0x4eb50c42 // sqadd v2.4s, v2.4s, v21.4s
+	WORD $0x4eb50c84 // sqadd v4.4s, v4.4s, v21.4s
+	WORD $0x4eb50cc6 // sqadd v6.4s, v6.4s, v21.4s
+	WORD $0x4eb50d08 // sqadd v8.4s, v8.4s, v21.4s
+	WORD $0x4eb50d4a // sqadd v10.4s, v10.4s, v21.4s
+	WORD $0x4eb50d8c // sqadd v12.4s, v12.4s, v21.4s
+	FMOVQ 64(R13), F14
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2edc21 // fmul v1.4s, v1.4s, v14.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2edc63 // fmul v3.4s, v3.4s, v14.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e2edce7 // fmul v7.4s, v7.4s, v14.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e2edd29 // fmul v9.4s, v9.4s, v14.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e2edd6b // fmul v11.4s, v11.4s, v14.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4eb50c21 // sqadd v1.4s, v1.4s, v21.4s
+	WORD $0x4eb50c63 // sqadd v3.4s, v3.4s, v21.4s
+	WORD $0x4eb50ca5 // sqadd v5.4s, v5.4s, v21.4s
+	WORD $0x4eb50ce7 // sqadd v7.4s, v7.4s, v21.4s
+	WORD $0x4eb50d29 // sqadd v9.4s, v9.4s, v21.4s
+	WORD $0x4eb50d6b // sqadd v11.4s, v11.4s, v21.4s
+	WORD $0x4eb50dad // sqadd v13.4s, v13.4s, v21.4s
+rescaled373:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -6832,7 +7328,7 @@ rescaled366:
 	WORD $0x6e2e658c // umax v12.16b, v12.16b, v14.16b
 	WORD $0x6e2f6d8c // umin v12.16b, v12.16b, v15.16b
 	MOVD 32(R0), R26
-	CBZ R26, store368
+	CBZ R26, store376
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -6910,55 +7406,55 @@ rescaled366:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store368:
+store376:
 	ADD R12, R11, R19
-	TBZ $0, R8, out369
+	TBZ $0, R8, out377
 	FMOVD F0, (R19)
-out369:
+out377:
 	ADD R7, R19
-	TBZ $1, R8, out370
+	TBZ $1, R8, out378
 	FMOVD F2, (R19)
-out370:
+out378:
 	ADD R7, R19
-	TBZ $2, R8, out371
+	TBZ $2, R8, out379
 	FMOVD F4, (R19)
-out371:
+out379:
 	ADD R7, R19
-	TBZ $3, R8, out372
+	TBZ $3, R8, out380
 	FMOVD F6, (R19)
-out372:
+out380:
 	ADD R7, R19
-	TBZ $4, R8, out373
+	TBZ $4, R8, out381
 	FMOVD F8, (R19)
-out373:
+out381:
 	ADD R7, R19
-	TBZ $5, R8, out374
+	TBZ $5, R8, out382
 	FMOVD F10, (R19)
-out374:
+out382:
 	ADD R7, R19
-	TBZ $6, R8, out375
+	TBZ $6, R8, out383
 	FMOVD F12, (R19)
-out375:
+out383:
 	ADD R7, R19
 	MOVD 32(R0), R26
-	CBZ R26, kept376
+	CBZ R26, kept384
 	MOVWU 192(R0), R26
 	VDUP R26, V31.B16
-kept376:
+kept384:
 	MOVD 128(R0), R26
 	ADD R26, R13
 	CMP R10, R12
-	BEQ next343
+	BEQ next350
 	ADD $8, R12
 	CMP R10, R12
 	CSEL LT, R12, R10, R12
-	B block342
-next343:
+	B block349
+next350:
 	MOVD 144(R0), R26
 	ADD R26, R1
 	MOVD 152(R0), R26
 	ADD R26, R11
 	SUBS $1, R9
-	BNE tile341
-done344:
+	BNE tile348
+done351:
 	RET

@@ -37,7 +37,8 @@ const (
 	roundTwice      = iota // ties upward, or nothing negative is seen
 	roundTwiceEvery        // ties away from zero
 	roundOnce
-	roundUp // roundTwice, but in 64 bits where a shift is to the left
+	roundUp    // roundTwice, but in 64 bits where a shift is to the left
+	roundFloat // in float32, ties to even
 )
 
 // intWay is the way to rescale of a convolution.
@@ -47,6 +48,8 @@ func intWay(s *QConvShape) int {
 		return roundOnce
 	case s.Up:
 		return roundUp
+	case s.Float:
+		return roundFloat
 	case s.Lo >= s.YZero:
 		return roundTwice
 	}
@@ -57,7 +60,7 @@ func (q *intNEON) kernel() QConvKernel {
 	return QConvKernel{
 		Name: "convU8" + q.suffix, Impl: "neon", Available: q.available,
 		Accepts: func(s *QConvShape) bool {
-			return !s.Float && s.C > 0 && s.O > 0 && (s.Groups == 1 || s.O/s.Groups >= 4 && s.C/s.Groups >= 4)
+			return s.C > 0 && s.O > 0 && (s.Groups == 1 || s.O/s.Groups >= 4 && s.C/s.Groups >= 4)
 		},
 		PackedLen: func(s *QConvShape) int { return s.Groups * q.groupBytes(s) },
 		Pack:      q.pack,
@@ -175,6 +178,9 @@ func (q *intNEON) packPanel(a *QConv, o, valid, width int, dst []byte) {
 // packShifts writes the shifts of a panel's or block's outputs from o on to their
 // places after the biases and multipliers, and its flag of one to the left.
 func packShifts(a *QConv, o, valid, width int, flags, constants []byte) {
+	if a.Float {
+		return
+	}
 	shifts := a.Shift[o:][:valid]
 	anyLeft := slices.Max(shifts) > 0 && !a.Single
 	if anyLeft {

@@ -279,6 +279,8 @@ sums5:
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float11
 	CMP $2, R25
 	BEQ once6
 	CBZW R26, twice8
@@ -908,6 +910,108 @@ up7:
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
 	WORD $0x4ebf86f7 // add v23.4s, v23.4s, v31.4s
+	B rescaled9
+float11:
+	FMOVQ 80(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e38dd08 // fmul v8.4s, v8.4s, v24.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e38dd8c // fmul v12.4s, v12.4s, v24.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e38de10 // fmul v16.4s, v16.4s, v24.4s
+	WORD $0x4e21aa10 // fcvtns v16.4s, v16.4s
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x6e38de94 // fmul v20.4s, v20.4s, v24.4s
+	WORD $0x4e21aa94 // fcvtns v20.4s, v20.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0d08 // sqadd v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf0d8c // sqadd v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf0e10 // sqadd v16.4s, v16.4s, v31.4s
+	WORD $0x4ebf0e94 // sqadd v20.4s, v20.4s, v31.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e38dd29 // fmul v9.4s, v9.4s, v24.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e38ddad // fmul v13.4s, v13.4s, v24.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e38de31 // fmul v17.4s, v17.4s, v24.4s
+	WORD $0x4e21aa31 // fcvtns v17.4s, v17.4s
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x6e38deb5 // fmul v21.4s, v21.4s, v24.4s
+	WORD $0x4e21aab5 // fcvtns v21.4s, v21.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf0d29 // sqadd v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf0dad // sqadd v13.4s, v13.4s, v31.4s
+	WORD $0x4ebf0e31 // sqadd v17.4s, v17.4s, v31.4s
+	WORD $0x4ebf0eb5 // sqadd v21.4s, v21.4s, v31.4s
+	FMOVQ 112(R14), F24
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e38dcc6 // fmul v6.4s, v6.4s, v24.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e38dd4a // fmul v10.4s, v10.4s, v24.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x6e38ddce // fmul v14.4s, v14.4s, v24.4s
+	WORD $0x4e21a9ce // fcvtns v14.4s, v14.4s
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e38de52 // fmul v18.4s, v18.4s, v24.4s
+	WORD $0x4e21aa52 // fcvtns v18.4s, v18.4s
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x6e38ded6 // fmul v22.4s, v22.4s, v24.4s
+	WORD $0x4e21aad6 // fcvtns v22.4s, v22.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0cc6 // sqadd v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf0d4a // sqadd v10.4s, v10.4s, v31.4s
+	WORD $0x4ebf0dce // sqadd v14.4s, v14.4s, v31.4s
+	WORD $0x4ebf0e52 // sqadd v18.4s, v18.4s, v31.4s
+	WORD $0x4ebf0ed6 // sqadd v22.4s, v22.4s, v31.4s
+	FMOVQ 128(R14), F24
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e38dce7 // fmul v7.4s, v7.4s, v24.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e38dd6b // fmul v11.4s, v11.4s, v24.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x6e38ddef // fmul v15.4s, v15.4s, v24.4s
+	WORD $0x4e21a9ef // fcvtns v15.4s, v15.4s
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e38de73 // fmul v19.4s, v19.4s, v24.4s
+	WORD $0x4e21aa73 // fcvtns v19.4s, v19.4s
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x6e38def7 // fmul v23.4s, v23.4s, v24.4s
+	WORD $0x4e21aaf7 // fcvtns v23.4s, v23.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ce7 // sqadd v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf0d6b // sqadd v11.4s, v11.4s, v31.4s
+	WORD $0x4ebf0def // sqadd v15.4s, v15.4s, v31.4s
+	WORD $0x4ebf0e73 // sqadd v19.4s, v19.4s, v31.4s
+	WORD $0x4ebf0ef7 // sqadd v23.4s, v23.4s, v31.4s
 rescaled9:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
@@ -962,7 +1066,7 @@ rescaled9:
 	WORD $0x6e386694 // umax v20.16b, v20.16b, v24.16b
 	WORD $0x6e396e94 // umin v20.16b, v20.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store11
+	CBZ R26, store12
 	VMOV V4.B16, V1.B16
 	VMOV V8.B16, V2.B16
 	VMOV V12.B16, V3.B16
@@ -1030,7 +1134,7 @@ rescaled9:
 	VMOV V3.B16, V12.B16
 	VMOV V2.B16, V8.B16
 	VMOV V1.B16, V4.B16
-store11:
+store12:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	FMOVQ F4, (R11)
@@ -1066,7 +1170,7 @@ tworows5:
 	VMOV V1.B16, V17.B16
 	VMOV V2.B16, V18.B16
 	VMOV V3.B16, V19.B16
-	CBZ R12, nosums12
+	CBZ R12, nosums13
 	FMOVQ 272(R14), F20
 	FMOVS 0(R12), F21
 	WORD $0x6f954280 // mls v0.4s, v20.4s, v21.s[0]
@@ -1112,7 +1216,7 @@ tworows5:
 	FMOVS 16(R12), F21
 	WORD $0x6f954293 // mls v19.4s, v20.4s, v21.s[0]
 	ADD $20, R12
-nosums12:
+nosums13:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -1121,8 +1225,8 @@ nosums12:
 	ADD R10, R5, R9
 	ADD $336, R14, R15
 	SUBS $4, R23, R19
-	BLT rest14
-four13:
+	BLT rest15
+four14:
 	FMOVQ.P 16(R1), F20
 	FMOVQ.P 16(R2), F21
 	FMOVQ.P 16(R3), F22
@@ -1226,11 +1330,11 @@ four13:
 	WORD $0x4fb8eb53 // sdot v19.4s, v26.16b, v24.4b[3]
 	ADD $256, R15
 	SUBS $4, R19
-	BGE four13
-rest14:
+	BGE four14
+rest15:
 	ADDS $4, R19
-	BEQ sums16
-one15:
+	BEQ sums17
+one16:
 	FMOVS.P 4(R1), F20
 	FMOVS.P 4(R2), F21
 	FMOVS.P 4(R3), F22
@@ -1262,16 +1366,18 @@ one15:
 	WORD $0x4f98e393 // sdot v19.4s, v28.16b, v24.4b[0]
 	ADD $64, R15
 	SUBS $1, R19
-	BNE one15
-sums16:
+	BNE one16
+sums17:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float23
 	CMP $2, R25
-	BEQ once17
-	CBZW R26, twice19
-	BGT up18
+	BEQ once18
+	CBZW R26, twice20
+	BGT up19
 	FMOVQ 144(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
@@ -1296,9 +1402,9 @@ sums16:
 	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
 	WORD $0x4eb845ef // sshl v15.4s, v15.4s, v24.4s
 	WORD $0x4eb84673 // sshl v19.4s, v19.4s, v24.4s
-twice19:
+twice20:
 	CMP $1, R25
-	BEQ every21
+	BEQ every22
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -1367,8 +1473,8 @@ twice19:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
-	B rescaled20
-every21:
+	B rescaled21
+every22:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -1477,8 +1583,8 @@ every21:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
-	B rescaled20
-once17:
+	B rescaled21
+once18:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -1615,8 +1721,8 @@ once17:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
-	B rescaled20
-up18:
+	B rescaled21
+up19:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -1805,7 +1911,93 @@ up18:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
 	WORD $0x4ebf8673 // add v19.4s, v19.4s, v31.4s
-rescaled20:
+	B rescaled21
+float23:
+	FMOVQ 80(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e38dd08 // fmul v8.4s, v8.4s, v24.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e38dd8c // fmul v12.4s, v12.4s, v24.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e38de10 // fmul v16.4s, v16.4s, v24.4s
+	WORD $0x4e21aa10 // fcvtns v16.4s, v16.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0d08 // sqadd v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf0d8c // sqadd v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf0e10 // sqadd v16.4s, v16.4s, v31.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e38dd29 // fmul v9.4s, v9.4s, v24.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e38ddad // fmul v13.4s, v13.4s, v24.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e38de31 // fmul v17.4s, v17.4s, v24.4s
+	WORD $0x4e21aa31 // fcvtns v17.4s, v17.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf0d29 // sqadd v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf0dad // sqadd v13.4s, v13.4s, v31.4s
+	WORD $0x4ebf0e31 // sqadd v17.4s, v17.4s, v31.4s
+	FMOVQ 112(R14), F24
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e38dcc6 // fmul v6.4s, v6.4s, v24.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e38dd4a // fmul v10.4s, v10.4s, v24.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x6e38ddce // fmul v14.4s, v14.4s, v24.4s
+	WORD $0x4e21a9ce // fcvtns v14.4s, v14.4s
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e38de52 // fmul v18.4s, v18.4s, v24.4s
+	WORD $0x4e21aa52 // fcvtns v18.4s, v18.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0cc6 // sqadd v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf0d4a // sqadd v10.4s, v10.4s, v31.4s
+	WORD $0x4ebf0dce // sqadd v14.4s, v14.4s, v31.4s
+	WORD $0x4ebf0e52 // sqadd v18.4s, v18.4s, v31.4s
+	FMOVQ 128(R14), F24
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e38dce7 // fmul v7.4s, v7.4s, v24.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e38dd6b // fmul v11.4s, v11.4s, v24.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x6e38ddef // fmul v15.4s, v15.4s, v24.4s
+	WORD $0x4e21a9ef // fcvtns v15.4s, v15.4s
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e38de73 // fmul v19.4s, v19.4s, v24.4s
+	WORD $0x4e21aa73 // fcvtns v19.4s, v19.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ce7 // sqadd v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf0d6b // sqadd v11.4s, v11.4s, v31.4s
+	WORD $0x4ebf0def // sqadd v15.4s, v15.4s, v31.4s
+	WORD $0x4ebf0e73 // sqadd v19.4s, v19.4s, v31.4s
+rescaled21:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -1851,7 +2043,7 @@ rescaled20:
 	WORD $0x6e386610 // umax v16.16b, v16.16b, v24.16b
 	WORD $0x6e396e10 // umin v16.16b, v16.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store22
+	CBZ R26, store24
 	VMOV V4.B16, V1.B16
 	VMOV V8.B16, V2.B16
 	VMOV V12.B16, V3.B16
@@ -1909,7 +2101,7 @@ rescaled20:
 	VMOV V3.B16, V12.B16
 	VMOV V2.B16, V8.B16
 	VMOV V1.B16, V4.B16
-store22:
+store24:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	FMOVQ F4, (R11)
@@ -1939,7 +2131,7 @@ tworows4:
 	VMOV V1.B16, V13.B16
 	VMOV V2.B16, V14.B16
 	VMOV V3.B16, V15.B16
-	CBZ R12, nosums23
+	CBZ R12, nosums25
 	FMOVQ 272(R14), F16
 	FMOVS 0(R12), F17
 	WORD $0x6f914200 // mls v0.4s, v16.4s, v17.s[0]
@@ -1977,7 +2169,7 @@ tworows4:
 	FMOVS 12(R12), F18
 	WORD $0x6f92420f // mls v15.4s, v16.4s, v18.s[0]
 	ADD $16, R12
-nosums23:
+nosums25:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -1985,8 +2177,8 @@ nosums23:
 	ADD R10, R4, R9
 	ADD $336, R14, R15
 	SUBS $4, R23, R19
-	BLT rest25
-four24:
+	BLT rest27
+four26:
 	FMOVQ.P 16(R1), F16
 	FMOVQ.P 16(R2), F17
 	FMOVQ.P 16(R3), F18
@@ -2073,11 +2265,11 @@ four24:
 	WORD $0x4fb3eb6f // sdot v15.4s, v27.16b, v19.4b[3]
 	ADD $256, R15
 	SUBS $4, R19
-	BGE four24
-rest25:
+	BGE four26
+rest27:
 	ADDS $4, R19
-	BEQ sums27
-one26:
+	BEQ sums29
+one28:
 	FMOVS.P 4(R1), F16
 	FMOVS.P 4(R2), F17
 	FMOVS.P 4(R3), F18
@@ -2104,16 +2296,18 @@ one26:
 	WORD $0x4f93e2ef // sdot v15.4s, v23.16b, v19.4b[0]
 	ADD $64, R15
 	SUBS $1, R19
-	BNE one26
-sums27:
+	BNE one28
+sums29:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float35
 	CMP $2, R25
-	BEQ once28
-	CBZW R26, twice30
-	BGT up29
+	BEQ once30
+	CBZW R26, twice32
+	BGT up31
 	FMOVQ 144(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
@@ -2134,9 +2328,9 @@ sums27:
 	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
 	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
 	WORD $0x4eb845ef // sshl v15.4s, v15.4s, v24.4s
-twice30:
+twice32:
 	CMP $1, R25
-	BEQ every32
+	BEQ every34
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -2193,8 +2387,8 @@ twice30:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-	B rescaled31
-every32:
+	B rescaled33
+every34:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -2283,8 +2477,8 @@ every32:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-	B rescaled31
-once28:
+	B rescaled33
+once30:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -2397,8 +2591,8 @@ once28:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-	B rescaled31
-up29:
+	B rescaled33
+up31:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -2555,7 +2749,77 @@ up29:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-rescaled31:
+	B rescaled33
+float35:
+	FMOVQ 80(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e38dd08 // fmul v8.4s, v8.4s, v24.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e38dd8c // fmul v12.4s, v12.4s, v24.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0d08 // sqadd v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf0d8c // sqadd v12.4s, v12.4s, v31.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e38dd29 // fmul v9.4s, v9.4s, v24.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e38ddad // fmul v13.4s, v13.4s, v24.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf0d29 // sqadd v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf0dad // sqadd v13.4s, v13.4s, v31.4s
+	FMOVQ 112(R14), F24
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e38dcc6 // fmul v6.4s, v6.4s, v24.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e38dd4a // fmul v10.4s, v10.4s, v24.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x6e38ddce // fmul v14.4s, v14.4s, v24.4s
+	WORD $0x4e21a9ce // fcvtns v14.4s, v14.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0cc6 // sqadd v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf0d4a // sqadd v10.4s, v10.4s, v31.4s
+	WORD $0x4ebf0dce // sqadd v14.4s, v14.4s, v31.4s
+	FMOVQ 128(R14), F24
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e38dce7 // fmul v7.4s, v7.4s, v24.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e38dd6b // fmul v11.4s, v11.4s, v24.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x6e38ddef // fmul v15.4s, v15.4s, v24.4s
+	WORD $0x4e21a9ef // fcvtns v15.4s, v15.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ce7 // sqadd v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf0d6b // sqadd v11.4s, v11.4s, v31.4s
+	WORD $0x4ebf0def // sqadd v15.4s, v15.4s, v31.4s
+rescaled33:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -2593,7 +2857,7 @@ rescaled31:
 	WORD $0x6e38658c // umax v12.16b, v12.16b, v24.16b
 	WORD $0x6e396d8c // umin v12.16b, v12.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store33
+	CBZ R26, store36
 	VMOV V4.B16, V1.B16
 	VMOV V8.B16, V2.B16
 	VMOV V12.B16, V3.B16
@@ -2641,7 +2905,7 @@ rescaled31:
 	VMOV V3.B16, V12.B16
 	VMOV V2.B16, V8.B16
 	VMOV V1.B16, V4.B16
-store33:
+store36:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	FMOVQ F4, (R11)
@@ -2665,7 +2929,7 @@ tworows3:
 	VMOV V1.B16, V9.B16
 	VMOV V2.B16, V10.B16
 	VMOV V3.B16, V11.B16
-	CBZ R12, nosums34
+	CBZ R12, nosums37
 	FMOVQ 272(R14), F12
 	FMOVS 0(R12), F13
 	WORD $0x6f8d4180 // mls v0.4s, v12.4s, v13.s[0]
@@ -2695,15 +2959,15 @@ tworows3:
 	FMOVS 8(R12), F13
 	WORD $0x6f8d418b // mls v11.4s, v12.4s, v13.s[0]
 	ADD $12, R12
-nosums34:
+nosums37:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
 	ADD R10, R3, R9
 	ADD $336, R14, R15
 	SUBS $4, R23, R19
-	BLT rest36
-four35:
+	BLT rest39
+four38:
 	FMOVQ.P 16(R1), F12
 	FMOVQ.P 16(R2), F13
 	FMOVQ.P 16(R3), F14
@@ -2773,11 +3037,11 @@ four35:
 	WORD $0x4faeeacb // sdot v11.4s, v22.16b, v14.4b[3]
 	ADD $256, R15
 	SUBS $4, R19
-	BGE four35
-rest36:
+	BGE four38
+rest39:
 	ADDS $4, R19
-	BEQ sums38
-one37:
+	BEQ sums41
+one40:
 	FMOVS.P 4(R1), F12
 	FMOVS.P 4(R2), F13
 	FMOVS.P 4(R3), F14
@@ -2799,16 +3063,18 @@ one37:
 	WORD $0x4f8ee24b // sdot v11.4s, v18.16b, v14.4b[0]
 	ADD $64, R15
 	SUBS $1, R19
-	BNE one37
-sums38:
+	BNE one40
+sums41:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float47
 	CMP $2, R25
-	BEQ once39
-	CBZW R26, twice41
-	BGT up40
+	BEQ once42
+	CBZW R26, twice44
+	BGT up43
 	FMOVQ 144(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
@@ -2825,9 +3091,9 @@ sums38:
 	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
 	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
 	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
-twice41:
+twice44:
 	CMP $1, R25
-	BEQ every43
+	BEQ every46
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -2872,8 +3138,8 @@ twice41:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-	B rescaled42
-every43:
+	B rescaled45
+every46:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -2942,8 +3208,8 @@ every43:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-	B rescaled42
-once39:
+	B rescaled45
+once42:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -3032,8 +3298,8 @@ once39:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-	B rescaled42
-up40:
+	B rescaled45
+up43:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -3158,7 +3424,61 @@ up40:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-rescaled42:
+	B rescaled45
+float47:
+	FMOVQ 80(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e38dd08 // fmul v8.4s, v8.4s, v24.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0d08 // sqadd v8.4s, v8.4s, v31.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e38dd29 // fmul v9.4s, v9.4s, v24.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf0d29 // sqadd v9.4s, v9.4s, v31.4s
+	FMOVQ 112(R14), F24
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e38dcc6 // fmul v6.4s, v6.4s, v24.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e38dd4a // fmul v10.4s, v10.4s, v24.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0cc6 // sqadd v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf0d4a // sqadd v10.4s, v10.4s, v31.4s
+	FMOVQ 128(R14), F24
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e38dce7 // fmul v7.4s, v7.4s, v24.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e38dd6b // fmul v11.4s, v11.4s, v24.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ce7 // sqadd v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf0d6b // sqadd v11.4s, v11.4s, v31.4s
+rescaled45:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -3188,7 +3508,7 @@ rescaled42:
 	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
 	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store44
+	CBZ R26, store48
 	VMOV V4.B16, V1.B16
 	VMOV V8.B16, V2.B16
 	FLDPQ 0(R26), (F16, F17)
@@ -3226,7 +3546,7 @@ rescaled42:
 	VMOV V10.B16, V2.B16
 	VMOV V2.B16, V8.B16
 	VMOV V1.B16, V4.B16
-store44:
+store48:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	FMOVQ F4, (R11)
@@ -3244,7 +3564,7 @@ tworows2:
 	VMOV V1.B16, V5.B16
 	VMOV V2.B16, V6.B16
 	VMOV V3.B16, V7.B16
-	CBZ R12, nosums45
+	CBZ R12, nosums49
 	FMOVQ 272(R14), F8
 	FMOVS 0(R12), F9
 	WORD $0x6f894100 // mls v0.4s, v8.4s, v9.s[0]
@@ -3266,7 +3586,7 @@ tworows2:
 	FMOVS 4(R12), F10
 	WORD $0x6f8a4107 // mls v7.4s, v8.4s, v10.s[0]
 	ADD $8, R12
-nosums45:
+nosums49:
 	VEOR V8.B16, V8.B16, V8.B16
 	VEOR V9.B16, V9.B16, V9.B16
 	VEOR V10.B16, V10.B16, V10.B16
@@ -3280,8 +3600,8 @@ nosums45:
 	ADD R10, R2, R9
 	ADD $336, R14, R15
 	SUBS $4, R23, R19
-	BLT rest47
-four46:
+	BLT rest51
+four50:
 	FMOVQ.P 16(R1), F16
 	FMOVQ.P 16(R2), F17
 	FMOVQ 0(R15), F18
@@ -3334,11 +3654,11 @@ four46:
 	WORD $0x4fb1eb2f // sdot v15.4s, v25.16b, v17.4b[3]
 	ADD $256, R15
 	SUBS $4, R19
-	BGE four46
-rest47:
+	BGE four50
+rest51:
 	ADDS $4, R19
-	BEQ sums49
-one48:
+	BEQ sums53
+one52:
 	FMOVS.P 4(R1), F16
 	FMOVS.P 4(R2), F17
 	FMOVQ 0(R15), F18
@@ -3355,8 +3675,8 @@ one48:
 	WORD $0x4f91e2a7 // sdot v7.4s, v21.16b, v17.4b[0]
 	ADD $64, R15
 	SUBS $1, R19
-	BNE one48
-sums49:
+	BNE one52
+sums53:
 	WORD $0x4ea88400 // add v0.4s, v0.4s, v8.4s
 	WORD $0x4ea98421 // add v1.4s, v1.4s, v9.4s
 	WORD $0x4eaa8442 // add v2.4s, v2.4s, v10.4s
@@ -3369,10 +3689,12 @@ sums49:
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float59
 	CMP $2, R25
-	BEQ once50
-	CBZW R26, twice52
-	BGT up51
+	BEQ once54
+	CBZW R26, twice56
+	BGT up55
 	FMOVQ 144(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
@@ -3385,9 +3707,9 @@ sums49:
 	FMOVQ 192(R14), F24
 	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
 	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
-twice52:
+twice56:
 	CMP $1, R25
-	BEQ every54
+	BEQ every58
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -3420,8 +3742,8 @@ twice52:
 	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-	B rescaled53
-every54:
+	B rescaled57
+every58:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -3470,8 +3792,8 @@ every54:
 	WORD $0x4eb954e7 // srshl v7.4s, v7.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-	B rescaled53
-once50:
+	B rescaled57
+once54:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -3536,8 +3858,8 @@ once50:
 	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-	B rescaled53
-up51:
+	B rescaled57
+up55:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -3630,7 +3952,45 @@ up51:
 	WORD $0x4e9c1b67 // uzp1 v7.4s, v27.4s, v28.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-rescaled53:
+	B rescaled57
+float59:
+	FMOVQ 80(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+	FMOVQ 112(R14), F24
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e38dcc6 // fmul v6.4s, v6.4s, v24.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0cc6 // sqadd v6.4s, v6.4s, v31.4s
+	FMOVQ 128(R14), F24
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e38dce7 // fmul v7.4s, v7.4s, v24.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ce7 // sqadd v7.4s, v7.4s, v31.4s
+rescaled57:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -3652,7 +4012,7 @@ rescaled53:
 	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
 	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store55
+	CBZ R26, store60
 	VMOV V4.B16, V1.B16
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
@@ -3680,7 +4040,7 @@ rescaled53:
 	VMOV V8.B16, V0.B16
 	VMOV V9.B16, V1.B16
 	VMOV V1.B16, V4.B16
-store55:
+store60:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	FMOVQ F4, (R11)
@@ -3692,7 +4052,7 @@ tworows1:
 	BLT done
 	FLDPQ 16(R14), (F0, F1)
 	FLDPQ 48(R14), (F2, F3)
-	CBZ R12, nosums56
+	CBZ R12, nosums61
 	FMOVQ 272(R14), F4
 	FMOVS 0(R12), F5
 	WORD $0x6f854080 // mls v0.4s, v4.4s, v5.s[0]
@@ -3706,7 +4066,7 @@ tworows1:
 	FMOVS 0(R12), F5
 	WORD $0x6f854083 // mls v3.4s, v4.4s, v5.s[0]
 	ADD $4, R12
-nosums56:
+nosums61:
 	VEOR V4.B16, V4.B16, V4.B16
 	VEOR V5.B16, V5.B16, V5.B16
 	VEOR V6.B16, V6.B16, V6.B16
@@ -3723,8 +4083,8 @@ nosums56:
 	ADD R10, R1, R9
 	ADD $336, R14, R15
 	SUBS $4, R23, R19
-	BLT rest58
-four57:
+	BLT rest63
+four62:
 	FMOVQ.P 16(R1), F16
 	FMOVQ 0(R15), F17
 	FMOVQ 16(R15), F18
@@ -3764,11 +4124,11 @@ four57:
 	PRFM 2240(R15), PLDL1KEEP
 	ADD $256, R15
 	SUBS $4, R19
-	BGE four57
-rest58:
+	BGE four62
+rest63:
 	ADDS $4, R19
-	BEQ sums60
-one59:
+	BEQ sums65
+one64:
 	FMOVS.P 4(R1), F16
 	FMOVQ 0(R15), F17
 	FMOVQ 16(R15), F18
@@ -3780,8 +4140,8 @@ one59:
 	WORD $0x4f90e283 // sdot v3.4s, v20.16b, v16.4b[0]
 	ADD $64, R15
 	SUBS $1, R19
-	BNE one59
-sums60:
+	BNE one64
+sums65:
 	WORD $0x4ea48400 // add v0.4s, v0.4s, v4.4s
 	WORD $0x4ea58421 // add v1.4s, v1.4s, v5.4s
 	WORD $0x4ea68442 // add v2.4s, v2.4s, v6.4s
@@ -3798,10 +4158,12 @@ sums60:
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float71
 	CMP $2, R25
-	BEQ once61
-	CBZW R26, twice63
-	BGT up62
+	BEQ once66
+	CBZW R26, twice68
+	BGT up67
 	FMOVQ 144(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	FMOVQ 160(R14), F24
@@ -3810,9 +4172,9 @@ sums60:
 	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
 	FMOVQ 192(R14), F24
 	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
-twice63:
+twice68:
 	CMP $1, R25
-	BEQ every65
+	BEQ every70
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -3833,8 +4195,8 @@ twice63:
 	WORD $0x6eb8b463 // sqrdmulh v3.4s, v3.4s, v24.4s
 	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-	B rescaled64
-every65:
+	B rescaled69
+every70:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -3863,8 +4225,8 @@ every65:
 	WORD $0x4f211763 // ssra v3.4s, v27.4s, #31
 	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-	B rescaled64
-once61:
+	B rescaled69
+once66:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -3905,8 +4267,8 @@ once61:
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-	B rescaled64
-up62:
+	B rescaled69
+up67:
 	FMOVQ 80(R14), F24
 	FMOVQ 208(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -3967,7 +4329,29 @@ up62:
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-rescaled64:
+	B rescaled69
+float71:
+	FMOVQ 80(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	FMOVQ 96(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	FMOVQ 112(R14), F24
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	FMOVQ 128(R14), F24
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+rescaled69:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -3981,7 +4365,7 @@ rescaled64:
 	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
 	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store66
+	CBZ R26, store72
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
 	FLDPQ 64(R26), (F20, F21)
@@ -3999,7 +4383,7 @@ rescaled64:
 	WORD $0x6e2f8400 // sub v0.16b, v0.16b, v15.16b
 	VTBX V0.B16, [V28.B16, V29.B16, V30.B16, V31.B16], V8.B16
 	VMOV V8.B16, V0.B16
-store66:
+store72:
 	FMOVQ F0, (R11)
 	ADD R21, R11
 	SUB $1, R13
@@ -4024,7 +4408,7 @@ onerows8:
 	VMOV V1.B16, V13.B16
 	VMOV V0.B16, V14.B16
 	VMOV V1.B16, V15.B16
-	CBZ R12, nosums67
+	CBZ R12, nosums73
 	FMOVQ 144(R14), F16
 	FMOVS 0(R12), F17
 	WORD $0x6f914200 // mls v0.4s, v16.4s, v17.s[0]
@@ -4060,7 +4444,7 @@ onerows8:
 	FMOVS 28(R12), F18
 	WORD $0x6f92420f // mls v15.4s, v16.4s, v18.s[0]
 	ADD $32, R12
-nosums67:
+nosums73:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -4072,8 +4456,8 @@ nosums67:
 	ADD R10, R8, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest69
-four68:
+	BLT rest75
+four74:
 	FMOVQ.P 16(R1), F16
 	FMOVQ.P 16(R2), F17
 	FMOVQ.P 16(R3), F18
@@ -4156,11 +4540,11 @@ four68:
 	WORD $0x4fb7ebef // sdot v15.4s, v31.16b, v23.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four68
-rest69:
+	BGE four74
+rest75:
 	ADDS $4, R19
-	BEQ sums71
-one70:
+	BEQ sums77
+one76:
 	FMOVS.P 4(R1), F16
 	FMOVS.P 4(R2), F17
 	FMOVS.P 4(R3), F18
@@ -4189,16 +4573,18 @@ one70:
 	WORD $0x4f97e32f // sdot v15.4s, v25.16b, v23.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one70
-sums71:
+	BNE one76
+sums77:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float83
 	CMP $2, R25
-	BEQ once72
-	CBZW R26, twice74
-	BGT up73
+	BEQ once78
+	CBZW R26, twice80
+	BGT up79
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
@@ -4217,9 +4603,9 @@ sums71:
 	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
 	WORD $0x4eb845ad // sshl v13.4s, v13.4s, v24.4s
 	WORD $0x4eb845ef // sshl v15.4s, v15.4s, v24.4s
-twice74:
+twice80:
 	CMP $1, R25
-	BEQ every76
+	BEQ every82
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -4272,8 +4658,8 @@ twice74:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-	B rescaled75
-every76:
+	B rescaled81
+every82:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -4358,8 +4744,8 @@ every76:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-	B rescaled75
-once72:
+	B rescaled81
+once78:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -4464,8 +4850,8 @@ once72:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-	B rescaled75
-up73:
+	B rescaled81
+up79:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -4608,7 +4994,75 @@ up73:
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
 	WORD $0x4ebf85ef // add v15.4s, v15.4s, v31.4s
-rescaled75:
+	B rescaled81
+float83:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e38dcc6 // fmul v6.4s, v6.4s, v24.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e38dd08 // fmul v8.4s, v8.4s, v24.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e38dd4a // fmul v10.4s, v10.4s, v24.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e38dd8c // fmul v12.4s, v12.4s, v24.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x6e38ddce // fmul v14.4s, v14.4s, v24.4s
+	WORD $0x4e21a9ce // fcvtns v14.4s, v14.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0cc6 // sqadd v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf0d08 // sqadd v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf0d4a // sqadd v10.4s, v10.4s, v31.4s
+	WORD $0x4ebf0d8c // sqadd v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf0dce // sqadd v14.4s, v14.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e38dce7 // fmul v7.4s, v7.4s, v24.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e38dd29 // fmul v9.4s, v9.4s, v24.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e38dd6b // fmul v11.4s, v11.4s, v24.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e38ddad // fmul v13.4s, v13.4s, v24.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x6e38ddef // fmul v15.4s, v15.4s, v24.4s
+	WORD $0x4e21a9ef // fcvtns v15.4s, v15.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf0ce7 // sqadd v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf0d29 // sqadd v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf0d6b // sqadd v11.4s, v11.4s, v31.4s
+	WORD $0x4ebf0dad // sqadd v13.4s, v13.4s, v31.4s
+	WORD $0x4ebf0def // sqadd v15.4s, v15.4s, v31.4s
+rescaled81:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -4654,7 +5108,7 @@ rescaled75:
 	WORD $0x6e3865ce // umax v14.16b, v14.16b, v24.16b
 	WORD $0x6e396dce // umin v14.16b, v14.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store77
+	CBZ R26, store84
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -4742,7 +5196,7 @@ rescaled75:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store77:
+store84:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -4777,7 +5231,7 @@ onerows7:
 	VMOV V1.B16, V11.B16
 	VMOV V0.B16, V12.B16
 	VMOV V1.B16, V13.B16
-	CBZ R12, nosums78
+	CBZ R12, nosums85
 	FMOVQ 144(R14), F14
 	FMOVS 0(R12), F15
 	WORD $0x6f8f41c0 // mls v0.4s, v14.4s, v15.s[0]
@@ -4809,7 +5263,7 @@ onerows7:
 	FMOVS 24(R12), F15
 	WORD $0x6f8f41cd // mls v13.4s, v14.4s, v15.s[0]
 	ADD $28, R12
-nosums78:
+nosums85:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -4820,8 +5274,8 @@ nosums78:
 	ADD R10, R7, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest80
-four79:
+	BLT rest87
+four86:
 	FMOVQ.P 16(R1), F14
 	FMOVQ.P 16(R2), F15
 	FMOVQ.P 16(R3), F16
@@ -4895,11 +5349,11 @@ four79:
 	WORD $0x4fb4eb8d // sdot v13.4s, v28.16b, v20.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four79
-rest80:
+	BGE four86
+rest87:
 	ADDS $4, R19
-	BEQ sums82
-one81:
+	BEQ sums89
+one88:
 	FMOVS.P 4(R1), F14
 	FMOVS.P 4(R2), F15
 	FMOVS.P 4(R3), F16
@@ -4925,16 +5379,18 @@ one81:
 	WORD $0x4f94e2cd // sdot v13.4s, v22.16b, v20.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one81
-sums82:
+	BNE one88
+sums89:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float95
 	CMP $2, R25
-	BEQ once83
-	CBZW R26, twice85
-	BGT up84
+	BEQ once90
+	CBZW R26, twice92
+	BGT up91
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
@@ -4951,9 +5407,9 @@ sums82:
 	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
 	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
 	WORD $0x4eb845ad // sshl v13.4s, v13.4s, v24.4s
-twice85:
+twice92:
 	CMP $1, R25
-	BEQ every87
+	BEQ every94
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -5000,8 +5456,8 @@ twice85:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	B rescaled86
-every87:
+	B rescaled93
+every94:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -5076,8 +5532,8 @@ every87:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	B rescaled86
-once83:
+	B rescaled93
+once90:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -5170,8 +5626,8 @@ once83:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-	B rescaled86
-up84:
+	B rescaled93
+up91:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -5298,7 +5754,67 @@ up84:
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
 	WORD $0x4ebf85ad // add v13.4s, v13.4s, v31.4s
-rescaled86:
+	B rescaled93
+float95:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e38dcc6 // fmul v6.4s, v6.4s, v24.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e38dd08 // fmul v8.4s, v8.4s, v24.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e38dd4a // fmul v10.4s, v10.4s, v24.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e38dd8c // fmul v12.4s, v12.4s, v24.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0cc6 // sqadd v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf0d08 // sqadd v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf0d4a // sqadd v10.4s, v10.4s, v31.4s
+	WORD $0x4ebf0d8c // sqadd v12.4s, v12.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e38dce7 // fmul v7.4s, v7.4s, v24.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e38dd29 // fmul v9.4s, v9.4s, v24.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e38dd6b // fmul v11.4s, v11.4s, v24.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e38ddad // fmul v13.4s, v13.4s, v24.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf0ce7 // sqadd v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf0d29 // sqadd v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf0d6b // sqadd v11.4s, v11.4s, v31.4s
+	WORD $0x4ebf0dad // sqadd v13.4s, v13.4s, v31.4s
+rescaled93:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -5339,7 +5855,7 @@ rescaled86:
 	WORD $0x6e38658c // umax v12.16b, v12.16b, v24.16b
 	WORD $0x6e396d8c // umin v12.16b, v12.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store88
+	CBZ R26, store96
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -5417,7 +5933,7 @@ rescaled86:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store88:
+store96:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -5448,7 +5964,7 @@ onerows6:
 	VMOV V1.B16, V9.B16
 	VMOV V0.B16, V10.B16
 	VMOV V1.B16, V11.B16
-	CBZ R12, nosums89
+	CBZ R12, nosums97
 	FMOVQ 144(R14), F12
 	FMOVS 0(R12), F13
 	WORD $0x6f8d4180 // mls v0.4s, v12.4s, v13.s[0]
@@ -5476,7 +5992,7 @@ onerows6:
 	FMOVS 20(R12), F14
 	WORD $0x6f8e418b // mls v11.4s, v12.4s, v14.s[0]
 	ADD $24, R12
-nosums89:
+nosums97:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -5486,8 +6002,8 @@ nosums89:
 	ADD R10, R6, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest91
-four90:
+	BLT rest99
+four98:
 	FMOVQ.P 16(R1), F12
 	FMOVQ.P 16(R2), F13
 	FMOVQ.P 16(R3), F14
@@ -5552,11 +6068,11 @@ four90:
 	WORD $0x4fb1eb2b // sdot v11.4s, v25.16b, v17.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four90
-rest91:
+	BGE four98
+rest99:
 	ADDS $4, R19
-	BEQ sums93
-one92:
+	BEQ sums101
+one100:
 	FMOVS.P 4(R1), F12
 	FMOVS.P 4(R2), F13
 	FMOVS.P 4(R3), F14
@@ -5579,16 +6095,18 @@ one92:
 	WORD $0x4f91e26b // sdot v11.4s, v19.16b, v17.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one92
-sums93:
+	BNE one100
+sums101:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float107
 	CMP $2, R25
-	BEQ once94
-	CBZW R26, twice96
-	BGT up95
+	BEQ once102
+	CBZW R26, twice104
+	BGT up103
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
@@ -5603,9 +6121,9 @@ sums93:
 	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
 	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
 	WORD $0x4eb8456b // sshl v11.4s, v11.4s, v24.4s
-twice96:
+twice104:
 	CMP $1, R25
-	BEQ every98
+	BEQ every106
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -5646,8 +6164,8 @@ twice96:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-	B rescaled97
-every98:
+	B rescaled105
+every106:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -5712,8 +6230,8 @@ every98:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-	B rescaled97
-once94:
+	B rescaled105
+once102:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -5794,8 +6312,8 @@ once94:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-	B rescaled97
-up95:
+	B rescaled105
+up103:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -5906,7 +6424,59 @@ up95:
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
 	WORD $0x4ebf856b // add v11.4s, v11.4s, v31.4s
-rescaled97:
+	B rescaled105
+float107:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e38dcc6 // fmul v6.4s, v6.4s, v24.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e38dd08 // fmul v8.4s, v8.4s, v24.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e38dd4a // fmul v10.4s, v10.4s, v24.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0cc6 // sqadd v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf0d08 // sqadd v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf0d4a // sqadd v10.4s, v10.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e38dce7 // fmul v7.4s, v7.4s, v24.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e38dd29 // fmul v9.4s, v9.4s, v24.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e38dd6b // fmul v11.4s, v11.4s, v24.4s
+	WORD $0x4e21a96b // fcvtns v11.4s, v11.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf0ce7 // sqadd v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf0d29 // sqadd v9.4s, v9.4s, v31.4s
+	WORD $0x4ebf0d6b // sqadd v11.4s, v11.4s, v31.4s
+rescaled105:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -5942,7 +6512,7 @@ rescaled97:
 	WORD $0x6e38654a // umax v10.16b, v10.16b, v24.16b
 	WORD $0x6e396d4a // umin v10.16b, v10.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store99
+	CBZ R26, store108
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -6010,7 +6580,7 @@ rescaled97:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store99:
+store108:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -6037,7 +6607,7 @@ onerows5:
 	VMOV V1.B16, V7.B16
 	VMOV V0.B16, V8.B16
 	VMOV V1.B16, V9.B16
-	CBZ R12, nosums100
+	CBZ R12, nosums109
 	FMOVQ 144(R14), F10
 	FMOVS 0(R12), F11
 	WORD $0x6f8b4140 // mls v0.4s, v10.4s, v11.s[0]
@@ -6061,7 +6631,7 @@ onerows5:
 	FMOVS 16(R12), F11
 	WORD $0x6f8b4149 // mls v9.4s, v10.4s, v11.s[0]
 	ADD $20, R12
-nosums100:
+nosums109:
 	MOVD R9, R1
 	ADD R10, R1, R2
 	ADD R10, R2, R3
@@ -6070,8 +6640,8 @@ nosums100:
 	ADD R10, R5, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest102
-four101:
+	BLT rest111
+four110:
 	FMOVQ.P 16(R1), F10
 	FMOVQ.P 16(R2), F11
 	FMOVQ.P 16(R3), F12
@@ -6127,11 +6697,11 @@ four101:
 	WORD $0x4faeeac9 // sdot v9.4s, v22.16b, v14.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four101
-rest102:
+	BGE four110
+rest111:
 	ADDS $4, R19
-	BEQ sums104
-one103:
+	BEQ sums113
+one112:
 	FMOVS.P 4(R1), F10
 	FMOVS.P 4(R2), F11
 	FMOVS.P 4(R3), F12
@@ -6151,16 +6721,18 @@ one103:
 	WORD $0x4f8ee209 // sdot v9.4s, v16.16b, v14.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one103
-sums104:
+	BNE one112
+sums113:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float119
 	CMP $2, R25
-	BEQ once105
-	CBZW R26, twice107
-	BGT up106
+	BEQ once114
+	CBZW R26, twice116
+	BGT up115
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
@@ -6173,9 +6745,9 @@ sums104:
 	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
 	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
 	WORD $0x4eb84529 // sshl v9.4s, v9.4s, v24.4s
-twice107:
+twice116:
 	CMP $1, R25
-	BEQ every109
+	BEQ every118
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -6210,8 +6782,8 @@ twice107:
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	B rescaled108
-every109:
+	B rescaled117
+every118:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -6266,8 +6838,8 @@ every109:
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	B rescaled108
-once105:
+	B rescaled117
+once114:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -6336,8 +6908,8 @@ once105:
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-	B rescaled108
-up106:
+	B rescaled117
+up115:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -6432,7 +7004,51 @@ up106:
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
 	WORD $0x4ebf8529 // add v9.4s, v9.4s, v31.4s
-rescaled108:
+	B rescaled117
+float119:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e38dcc6 // fmul v6.4s, v6.4s, v24.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e38dd08 // fmul v8.4s, v8.4s, v24.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0cc6 // sqadd v6.4s, v6.4s, v31.4s
+	WORD $0x4ebf0d08 // sqadd v8.4s, v8.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e38dce7 // fmul v7.4s, v7.4s, v24.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e38dd29 // fmul v9.4s, v9.4s, v24.4s
+	WORD $0x4e21a929 // fcvtns v9.4s, v9.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf0ce7 // sqadd v7.4s, v7.4s, v31.4s
+	WORD $0x4ebf0d29 // sqadd v9.4s, v9.4s, v31.4s
+rescaled117:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -6463,7 +7079,7 @@ rescaled108:
 	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
 	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store110
+	CBZ R26, store120
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -6521,7 +7137,7 @@ rescaled108:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store110:
+store120:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -6544,7 +7160,7 @@ onerows4:
 	VMOV V1.B16, V5.B16
 	VMOV V0.B16, V6.B16
 	VMOV V1.B16, V7.B16
-	CBZ R12, nosums111
+	CBZ R12, nosums121
 	FMOVQ 144(R14), F8
 	FMOVS 0(R12), F9
 	WORD $0x6f894100 // mls v0.4s, v8.4s, v9.s[0]
@@ -6564,7 +7180,7 @@ onerows4:
 	FMOVS 12(R12), F10
 	WORD $0x6f8a4107 // mls v7.4s, v8.4s, v10.s[0]
 	ADD $16, R12
-nosums111:
+nosums121:
 	VEOR V8.B16, V8.B16, V8.B16
 	VEOR V9.B16, V9.B16, V9.B16
 	VEOR V10.B16, V10.B16, V10.B16
@@ -6580,8 +7196,8 @@ nosums111:
 	ADD R10, R4, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest113
-four112:
+	BLT rest123
+four122:
 	FMOVQ.P 16(R1), F16
 	FMOVQ.P 16(R2), F17
 	FMOVQ.P 16(R3), F18
@@ -6628,11 +7244,11 @@ four112:
 	WORD $0x4fb3eb6f // sdot v15.4s, v27.16b, v19.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four112
-rest113:
+	BGE four122
+rest123:
 	ADDS $4, R19
-	BEQ sums115
-one114:
+	BEQ sums125
+one124:
 	FMOVS.P 4(R1), F16
 	FMOVS.P 4(R2), F17
 	FMOVS.P 4(R3), F18
@@ -6649,8 +7265,8 @@ one114:
 	WORD $0x4f93e2a7 // sdot v7.4s, v21.16b, v19.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one114
-sums115:
+	BNE one124
+sums125:
 	WORD $0x4ea88400 // add v0.4s, v0.4s, v8.4s
 	WORD $0x4ea98421 // add v1.4s, v1.4s, v9.4s
 	WORD $0x4eaa8442 // add v2.4s, v2.4s, v10.4s
@@ -6663,10 +7279,12 @@ sums115:
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float131
 	CMP $2, R25
-	BEQ once116
-	CBZW R26, twice118
-	BGT up117
+	BEQ once126
+	CBZW R26, twice128
+	BGT up127
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
@@ -6677,9 +7295,9 @@ sums115:
 	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
 	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
 	WORD $0x4eb844e7 // sshl v7.4s, v7.4s, v24.4s
-twice118:
+twice128:
 	CMP $1, R25
-	BEQ every120
+	BEQ every130
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -6708,8 +7326,8 @@ twice118:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-	B rescaled119
-every120:
+	B rescaled129
+every130:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -6754,8 +7372,8 @@ every120:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-	B rescaled119
-once116:
+	B rescaled129
+once126:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -6812,8 +7430,8 @@ once116:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-	B rescaled119
-up117:
+	B rescaled129
+up127:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -6892,7 +7510,43 @@ up117:
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
 	WORD $0x4ebf84e7 // add v7.4s, v7.4s, v31.4s
-rescaled119:
+	B rescaled129
+float131:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e38dcc6 // fmul v6.4s, v6.4s, v24.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0cc6 // sqadd v6.4s, v6.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e38dce7 // fmul v7.4s, v7.4s, v24.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+	WORD $0x4ebf0ce7 // sqadd v7.4s, v7.4s, v31.4s
+rescaled129:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -6918,7 +7572,7 @@ rescaled119:
 	WORD $0x6e3864c6 // umax v6.16b, v6.16b, v24.16b
 	WORD $0x6e396cc6 // umin v6.16b, v6.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store121
+	CBZ R26, store132
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	VMOV V6.B16, V3.B16
@@ -6966,7 +7620,7 @@ rescaled119:
 	VMOV V3.B16, V6.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store121:
+store132:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -6985,7 +7639,7 @@ onerows3:
 	VMOV V1.B16, V3.B16
 	VMOV V0.B16, V4.B16
 	VMOV V1.B16, V5.B16
-	CBZ R12, nosums122
+	CBZ R12, nosums133
 	FMOVQ 144(R14), F6
 	FMOVS 0(R12), F7
 	WORD $0x6f8740c0 // mls v0.4s, v6.4s, v7.s[0]
@@ -7001,7 +7655,7 @@ onerows3:
 	FMOVS 8(R12), F7
 	WORD $0x6f8740c5 // mls v5.4s, v6.4s, v7.s[0]
 	ADD $12, R12
-nosums122:
+nosums133:
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	VEOR V8.B16, V8.B16, V8.B16
@@ -7014,8 +7668,8 @@ nosums122:
 	ADD R10, R3, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest124
-four123:
+	BLT rest135
+four134:
 	FMOVQ.P 16(R1), F12
 	FMOVQ.P 16(R2), F13
 	FMOVQ.P 16(R3), F14
@@ -7053,11 +7707,11 @@ four123:
 	WORD $0x4faeeacb // sdot v11.4s, v22.16b, v14.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four123
-rest124:
+	BGE four134
+rest135:
 	ADDS $4, R19
-	BEQ sums126
-one125:
+	BEQ sums137
+one136:
 	FMOVS.P 4(R1), F12
 	FMOVS.P 4(R2), F13
 	FMOVS.P 4(R3), F14
@@ -7071,8 +7725,8 @@ one125:
 	WORD $0x4f8ee205 // sdot v5.4s, v16.16b, v14.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one125
-sums126:
+	BNE one136
+sums137:
 	WORD $0x4ea68400 // add v0.4s, v0.4s, v6.4s
 	WORD $0x4ea78421 // add v1.4s, v1.4s, v7.4s
 	WORD $0x4ea88442 // add v2.4s, v2.4s, v8.4s
@@ -7083,10 +7737,12 @@ sums126:
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float143
 	CMP $2, R25
-	BEQ once127
-	CBZW R26, twice129
-	BGT up128
+	BEQ once138
+	CBZW R26, twice140
+	BGT up139
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
@@ -7095,9 +7751,9 @@ sums126:
 	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
 	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
 	WORD $0x4eb844a5 // sshl v5.4s, v5.4s, v24.4s
-twice129:
+twice140:
 	CMP $1, R25
-	BEQ every131
+	BEQ every142
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -7120,8 +7776,8 @@ twice129:
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	B rescaled130
-every131:
+	B rescaled141
+every142:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -7156,8 +7812,8 @@ every131:
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	B rescaled130
-once127:
+	B rescaled141
+once138:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -7202,8 +7858,8 @@ once127:
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-	B rescaled130
-up128:
+	B rescaled141
+up139:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -7266,7 +7922,35 @@ up128:
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
 	WORD $0x4ebf84a5 // add v5.4s, v5.4s, v31.4s
-rescaled130:
+	B rescaled141
+float143:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e38dca5 // fmul v5.4s, v5.4s, v24.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+	WORD $0x4ebf0ca5 // sqadd v5.4s, v5.4s, v31.4s
+rescaled141:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -7287,7 +7971,7 @@ rescaled130:
 	WORD $0x6e386484 // umax v4.16b, v4.16b, v24.16b
 	WORD $0x6e396c84 // umin v4.16b, v4.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store132
+	CBZ R26, store144
 	VMOV V2.B16, V1.B16
 	VMOV V4.B16, V2.B16
 	FLDPQ 0(R26), (F16, F17)
@@ -7325,7 +8009,7 @@ rescaled130:
 	VMOV V10.B16, V2.B16
 	VMOV V2.B16, V4.B16
 	VMOV V1.B16, V2.B16
-store132:
+store144:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -7340,7 +8024,7 @@ onerows2:
 	FLDPQ 16(R14), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
-	CBZ R12, nosums133
+	CBZ R12, nosums145
 	FMOVQ 144(R14), F4
 	FMOVS 0(R12), F5
 	WORD $0x6f854080 // mls v0.4s, v4.4s, v5.s[0]
@@ -7352,7 +8036,7 @@ onerows2:
 	FMOVS 4(R12), F6
 	WORD $0x6f864083 // mls v3.4s, v4.4s, v6.s[0]
 	ADD $8, R12
-nosums133:
+nosums145:
 	VEOR V4.B16, V4.B16, V4.B16
 	VEOR V5.B16, V5.B16, V5.B16
 	VEOR V6.B16, V6.B16, V6.B16
@@ -7370,8 +8054,8 @@ nosums133:
 	ADD R10, R2, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest135
-four134:
+	BLT rest147
+four146:
 	FMOVQ.P 16(R1), F16
 	FMOVQ.P 16(R2), F17
 	FMOVQ 0(R15), F18
@@ -7400,11 +8084,11 @@ four134:
 	WORD $0x4fb1eb2f // sdot v15.4s, v25.16b, v17.4b[3]
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four134
-rest135:
+	BGE four146
+rest147:
 	ADDS $4, R19
-	BEQ sums137
-one136:
+	BEQ sums149
+one148:
 	FMOVS.P 4(R1), F16
 	FMOVS.P 4(R2), F17
 	FMOVQ 0(R15), F18
@@ -7415,8 +8099,8 @@ one136:
 	WORD $0x4f91e263 // sdot v3.4s, v19.16b, v17.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one136
-sums137:
+	BNE one148
+sums149:
 	WORD $0x4ea48400 // add v0.4s, v0.4s, v4.4s
 	WORD $0x4ea58421 // add v1.4s, v1.4s, v5.4s
 	WORD $0x4ea68442 // add v2.4s, v2.4s, v6.4s
@@ -7433,19 +8117,21 @@ sums137:
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float155
 	CMP $2, R25
-	BEQ once138
-	CBZW R26, twice140
-	BGT up139
+	BEQ once150
+	CBZW R26, twice152
+	BGT up151
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84442 // sshl v2.4s, v2.4s, v24.4s
 	FMOVQ 96(R14), F24
 	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
 	WORD $0x4eb84463 // sshl v3.4s, v3.4s, v24.4s
-twice140:
+twice152:
 	CMP $1, R25
-	BEQ every142
+	BEQ every154
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -7462,8 +8148,8 @@ twice140:
 	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-	B rescaled141
-every142:
+	B rescaled153
+every154:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -7488,8 +8174,8 @@ every142:
 	WORD $0x4eb95463 // srshl v3.4s, v3.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-	B rescaled141
-once138:
+	B rescaled153
+once150:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -7522,8 +8208,8 @@ once138:
 	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-	B rescaled141
-up139:
+	B rescaled153
+up151:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -7570,7 +8256,27 @@ up139:
 	WORD $0x4e9c1b63 // uzp1 v3.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
 	WORD $0x4ebf8463 // add v3.4s, v3.4s, v31.4s
-rescaled141:
+	B rescaled153
+float155:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e38dc42 // fmul v2.4s, v2.4s, v24.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0c42 // sqadd v2.4s, v2.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e38dc63 // fmul v3.4s, v3.4s, v24.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+	WORD $0x4ebf0c63 // sqadd v3.4s, v3.4s, v31.4s
+rescaled153:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -7586,7 +8292,7 @@ rescaled141:
 	WORD $0x6e386442 // umax v2.16b, v2.16b, v24.16b
 	WORD $0x6e396c42 // umin v2.16b, v2.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store143
+	CBZ R26, store156
 	VMOV V2.B16, V1.B16
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
@@ -7614,7 +8320,7 @@ rescaled141:
 	VMOV V8.B16, V0.B16
 	VMOV V9.B16, V1.B16
 	VMOV V1.B16, V2.B16
-store143:
+store156:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F2, (R11)
@@ -7625,7 +8331,7 @@ onerows1:
 	CMP $1, R13
 	BLT done
 	FLDPQ 16(R14), (F0, F1)
-	CBZ R12, nosums144
+	CBZ R12, nosums157
 	FMOVQ 144(R14), F2
 	FMOVS 0(R12), F3
 	WORD $0x6f834040 // mls v0.4s, v2.4s, v3.s[0]
@@ -7633,7 +8339,7 @@ onerows1:
 	FMOVS 0(R12), F3
 	WORD $0x6f834041 // mls v1.4s, v2.4s, v3.s[0]
 	ADD $4, R12
-nosums144:
+nosums157:
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	VEOR V4.B16, V4.B16, V4.B16
@@ -7644,8 +8350,8 @@ nosums144:
 	ADD R10, R1, R9
 	ADD $176, R14, R15
 	SUBS $4, R23, R19
-	BLT rest146
-four145:
+	BLT rest159
+four158:
 	FMOVQ.P 16(R1), F8
 	FMOVQ 0(R15), F9
 	FMOVQ 16(R15), F10
@@ -7667,11 +8373,11 @@ four145:
 	PRFM 2112(R15), PLDL1KEEP
 	ADD $128, R15
 	SUBS $4, R19
-	BGE four145
-rest146:
+	BGE four158
+rest159:
 	ADDS $4, R19
-	BEQ sums148
-one147:
+	BEQ sums161
+one160:
 	FMOVS.P 4(R1), F8
 	FMOVQ 0(R15), F9
 	FMOVQ 16(R15), F10
@@ -7679,8 +8385,8 @@ one147:
 	WORD $0x4f88e141 // sdot v1.4s, v10.16b, v8.4b[0]
 	ADD $32, R15
 	SUBS $1, R19
-	BNE one147
-sums148:
+	BNE one160
+sums161:
 	WORD $0x4ea28400 // add v0.4s, v0.4s, v2.4s
 	WORD $0x4ea38421 // add v1.4s, v1.4s, v3.4s
 	WORD $0x4ea48400 // add v0.4s, v0.4s, v4.4s
@@ -7691,17 +8397,19 @@ sums148:
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float167
 	CMP $2, R25
-	BEQ once149
-	CBZW R26, twice151
-	BGT up150
+	BEQ once162
+	CBZW R26, twice164
+	BGT up163
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	FMOVQ 96(R14), F24
 	WORD $0x4eb84421 // sshl v1.4s, v1.4s, v24.4s
-twice151:
+twice164:
 	CMP $1, R25
-	BEQ every153
+	BEQ every166
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -7712,8 +8420,8 @@ twice151:
 	WORD $0x6eb8b421 // sqrdmulh v1.4s, v1.4s, v24.4s
 	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	B rescaled152
-every153:
+	B rescaled165
+every166:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -7728,8 +8436,8 @@ every153:
 	WORD $0x4f211761 // ssra v1.4s, v27.4s, #31
 	WORD $0x4eb95421 // srshl v1.4s, v1.4s, v25.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	B rescaled152
-once149:
+	B rescaled165
+once162:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -7750,8 +8458,8 @@ once149:
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-	B rescaled152
-up150:
+	B rescaled165
+up163:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -7782,7 +8490,19 @@ up150:
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b61 // uzp1 v1.4s, v27.4s, v28.4s
 	WORD $0x4ebf8421 // add v1.4s, v1.4s, v31.4s
-rescaled152:
+	B rescaled165
+float167:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e38dc21 // fmul v1.4s, v1.4s, v24.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4ebf0c21 // sqadd v1.4s, v1.4s, v31.4s
+rescaled165:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -7793,7 +8513,7 @@ rescaled152:
 	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
 	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store154
+	CBZ R26, store168
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
 	FLDPQ 64(R26), (F20, F21)
@@ -7811,7 +8531,7 @@ rescaled152:
 	WORD $0x6e2f8400 // sub v0.16b, v0.16b, v15.16b
 	VTBX V0.B16, [V28.B16, V29.B16, V30.B16, V31.B16], V8.B16
 	VMOV V8.B16, V0.B16
-store154:
+store168:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	SUB $1, R13
@@ -7864,8 +8584,8 @@ rows3:
 	ADD $176, R14, R15
 	MOVW 4(R14), R26
 	MOVD R23, R19
-	CBNZW R26, apart155
-sixteen157:
+	CBNZW R26, apart169
+sixteen171:
 	FMOVQ.P 16(R1), F24
 	FMOVQ.P 16(R2), F25
 	FMOVQ.P 16(R3), F26
@@ -7951,10 +8671,10 @@ sixteen157:
 	WORD $0x4e606bf7 // sadalp v23.4s, v31.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen157
-	B sums156
-apart155:
-sixteen158:
+	BNE sixteen171
+	B sums170
+apart169:
+sixteen172:
 	FMOVQ.P 16(R1), F24
 	FMOVQ.P 16(R2), F25
 	FMOVQ.P 16(R3), F26
@@ -8064,8 +8784,8 @@ sixteen158:
 	WORD $0x4e606bf7 // sadalp v23.4s, v31.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen158
-sums156:
+	BNE sixteen172
+sums170:
 	WORD $0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
 	WORD $0x4ea3bc42 // addp v2.4s, v2.4s, v3.4s
 	WORD $0x4ea2bc00 // addp v0.4s, v0.4s, v2.4s
@@ -8091,7 +8811,7 @@ sums156:
 	WORD $0x4eb9858c // add v12.4s, v12.4s, v25.4s
 	WORD $0x4eb88610 // add v16.4s, v16.4s, v24.4s
 	WORD $0x4eb98694 // add v20.4s, v20.4s, v25.4s
-	CBZ R12, nosums159
+	CBZ R12, nosums173
 	FMOVQ 144(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994300 // mls v0.4s, v24.4s, v25.s[0]
@@ -8107,15 +8827,17 @@ sums156:
 	FMOVS 8(R12), F25
 	WORD $0x6f994314 // mls v20.4s, v24.4s, v25.s[0]
 	ADD $12, R12
-nosums159:
+nosums173:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float179
 	CMP $2, R25
-	BEQ once160
-	CBZW R26, twice162
-	BGT up161
+	BEQ once174
+	CBZW R26, twice176
+	BGT up175
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
@@ -8124,9 +8846,9 @@ nosums159:
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
 	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
 	WORD $0x4eb84694 // sshl v20.4s, v20.4s, v24.4s
-twice162:
+twice176:
 	CMP $1, R25
-	BEQ every164
+	BEQ every178
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -8149,8 +8871,8 @@ twice162:
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
-	B rescaled163
-every164:
+	B rescaled177
+every178:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -8185,8 +8907,8 @@ every164:
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
-	B rescaled163
-once160:
+	B rescaled177
+once174:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -8231,8 +8953,8 @@ once160:
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
-	B rescaled163
-up161:
+	B rescaled177
+up175:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -8295,7 +9017,35 @@ up161:
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
 	WORD $0x4ebf8694 // add v20.4s, v20.4s, v31.4s
-rescaled163:
+	B rescaled177
+float179:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e38dd08 // fmul v8.4s, v8.4s, v24.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e38de10 // fmul v16.4s, v16.4s, v24.4s
+	WORD $0x4e21aa10 // fcvtns v16.4s, v16.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0d08 // sqadd v8.4s, v8.4s, v31.4s
+	WORD $0x4ebf0e10 // sqadd v16.4s, v16.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e38dd8c // fmul v12.4s, v12.4s, v24.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x6e38de94 // fmul v20.4s, v20.4s, v24.4s
+	WORD $0x4e21aa94 // fcvtns v20.4s, v20.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0d8c // sqadd v12.4s, v12.4s, v31.4s
+	WORD $0x4ebf0e94 // sqadd v20.4s, v20.4s, v31.4s
+rescaled177:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614880 // sqxtn2 v0.8h, v4.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -8316,7 +9066,7 @@ rescaled163:
 	WORD $0x6e386610 // umax v16.16b, v16.16b, v24.16b
 	WORD $0x6e396e10 // umin v16.16b, v16.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store165
+	CBZ R26, store180
 	VMOV V8.B16, V1.B16
 	VMOV V16.B16, V2.B16
 	FLDPQ 0(R26), (F16, F17)
@@ -8354,7 +9104,7 @@ rescaled163:
 	VMOV V10.B16, V2.B16
 	VMOV V2.B16, V16.B16
 	VMOV V1.B16, V8.B16
-store165:
+store180:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F8, (R11)
@@ -8388,8 +9138,8 @@ rows2:
 	ADD $176, R14, R15
 	MOVW 4(R14), R26
 	MOVD R23, R19
-	CBNZW R26, apart166
-sixteen168:
+	CBNZW R26, apart181
+sixteen183:
 	FMOVQ.P 16(R1), F24
 	FMOVQ.P 16(R2), F25
 	FMOVQ (R15), F27
@@ -8450,10 +9200,10 @@ sixteen168:
 	WORD $0x4e606bcf // sadalp v15.4s, v30.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen168
-	B sums167
-apart166:
-sixteen169:
+	BNE sixteen183
+	B sums182
+apart181:
+sixteen184:
 	FMOVQ.P 16(R1), F24
 	FMOVQ.P 16(R2), F25
 	FMOVQ (R15), F27
@@ -8530,8 +9280,8 @@ sixteen169:
 	WORD $0x4e606bcf // sadalp v15.4s, v30.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen169
-sums167:
+	BNE sixteen184
+sums182:
 	WORD $0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
 	WORD $0x4ea3bc42 // addp v2.4s, v2.4s, v3.4s
 	WORD $0x4ea2bc00 // addp v0.4s, v0.4s, v2.4s
@@ -8549,7 +9299,7 @@ sums167:
 	WORD $0x4eb98484 // add v4.4s, v4.4s, v25.4s
 	WORD $0x4eb88508 // add v8.4s, v8.4s, v24.4s
 	WORD $0x4eb9858c // add v12.4s, v12.4s, v25.4s
-	CBZ R12, nosums170
+	CBZ R12, nosums185
 	FMOVQ 144(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994300 // mls v0.4s, v24.4s, v25.s[0]
@@ -8561,24 +9311,26 @@ sums167:
 	FMOVS 4(R12), F26
 	WORD $0x6f9a430c // mls v12.4s, v24.4s, v26.s[0]
 	ADD $8, R12
-nosums170:
+nosums185:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float191
 	CMP $2, R25
-	BEQ once171
-	CBZW R26, twice173
-	BGT up172
+	BEQ once186
+	CBZW R26, twice188
+	BGT up187
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	WORD $0x4eb84508 // sshl v8.4s, v8.4s, v24.4s
 	FMOVQ 96(R14), F24
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
 	WORD $0x4eb8458c // sshl v12.4s, v12.4s, v24.4s
-twice173:
+twice188:
 	CMP $1, R25
-	BEQ every175
+	BEQ every190
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -8595,8 +9347,8 @@ twice173:
 	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	B rescaled174
-every175:
+	B rescaled189
+every190:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -8621,8 +9373,8 @@ every175:
 	WORD $0x4eb9558c // srshl v12.4s, v12.4s, v25.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	B rescaled174
-once171:
+	B rescaled189
+once186:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -8655,8 +9407,8 @@ once171:
 	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-	B rescaled174
-up172:
+	B rescaled189
+up187:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -8703,7 +9455,27 @@ up172:
 	WORD $0x4e9c1b6c // uzp1 v12.4s, v27.4s, v28.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
 	WORD $0x4ebf858c // add v12.4s, v12.4s, v31.4s
-rescaled174:
+	B rescaled189
+float191:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e38dd08 // fmul v8.4s, v8.4s, v24.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	WORD $0x4ebf0d08 // sqadd v8.4s, v8.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e38dd8c // fmul v12.4s, v12.4s, v24.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+	WORD $0x4ebf0d8c // sqadd v12.4s, v12.4s, v31.4s
+rescaled189:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614880 // sqxtn2 v0.8h, v4.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -8719,7 +9491,7 @@ rescaled174:
 	WORD $0x6e386508 // umax v8.16b, v8.16b, v24.16b
 	WORD $0x6e396d08 // umin v8.16b, v8.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store176
+	CBZ R26, store192
 	VMOV V8.B16, V1.B16
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
@@ -8747,7 +9519,7 @@ rescaled174:
 	VMOV V8.B16, V0.B16
 	VMOV V9.B16, V1.B16
 	VMOV V1.B16, V8.B16
-store176:
+store192:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	FMOVD F8, (R11)
@@ -8770,8 +9542,8 @@ rows1:
 	ADD $176, R14, R15
 	MOVW 4(R14), R26
 	MOVD R23, R19
-	CBNZW R26, apart177
-sixteen179:
+	CBNZW R26, apart193
+sixteen195:
 	FMOVQ.P 16(R1), F24
 	FMOVQ (R15), F27
 	FMOVQ 16(R15), F28
@@ -8807,10 +9579,10 @@ sixteen179:
 	WORD $0x4e606ba7 // sadalp v7.4s, v29.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen179
-	B sums178
-apart177:
-sixteen180:
+	BNE sixteen195
+	B sums194
+apart193:
+sixteen196:
 	FMOVQ.P 16(R1), F24
 	FMOVQ (R15), F27
 	FMOVQ 16(R15), F28
@@ -8854,8 +9626,8 @@ sixteen180:
 	WORD $0x4e606ba7 // sadalp v7.4s, v29.8h
 	ADD $128, R15
 	SUBS $1, R19
-	BNE sixteen180
-sums178:
+	BNE sixteen196
+sums194:
 	WORD $0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
 	WORD $0x4ea3bc42 // addp v2.4s, v2.4s, v3.4s
 	WORD $0x4ea2bc00 // addp v0.4s, v0.4s, v2.4s
@@ -8865,7 +9637,7 @@ sums178:
 	FLDPQ 16(R14), (F24, F25)
 	WORD $0x4eb88400 // add v0.4s, v0.4s, v24.4s
 	WORD $0x4eb98484 // add v4.4s, v4.4s, v25.4s
-	CBZ R12, nosums181
+	CBZ R12, nosums197
 	FMOVQ 144(R14), F24
 	FMOVS 0(R12), F25
 	WORD $0x6f994300 // mls v0.4s, v24.4s, v25.s[0]
@@ -8873,22 +9645,24 @@ sums178:
 	FMOVS 0(R12), F25
 	WORD $0x6f994304 // mls v4.4s, v24.4s, v25.s[0]
 	ADD $4, R12
-nosums181:
+nosums197:
 	FMOVS 88(R0), F31
 	VDUP V31.S[0], V31.S4
 	MOVD 80(R0), R25
 	MOVW (R14), R26
+	CMP $4, R25
+	BEQ float203
 	CMP $2, R25
-	BEQ once182
-	CBZW R26, twice184
-	BGT up183
+	BEQ once198
+	CBZW R26, twice200
+	BGT up199
 	FMOVQ 80(R14), F24
 	WORD $0x4eb84400 // sshl v0.4s, v0.4s, v24.4s
 	FMOVQ 96(R14), F24
 	WORD $0x4eb84484 // sshl v4.4s, v4.4s, v24.4s
-twice184:
+twice200:
 	CMP $1, R25
-	BEQ every186
+	BEQ every202
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -8899,8 +9673,8 @@ twice184:
 	WORD $0x6eb8b484 // sqrdmulh v4.4s, v4.4s, v24.4s
 	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	B rescaled185
-every186:
+	B rescaled201
+every202:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x6eb8b400 // sqrdmulh v0.4s, v0.4s, v24.4s
@@ -8915,8 +9689,8 @@ every186:
 	WORD $0x4f211764 // ssra v4.4s, v27.4s, #31
 	WORD $0x4eb95484 // srshl v4.4s, v4.4s, v25.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	B rescaled185
-once182:
+	B rescaled201
+once198:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -8937,8 +9711,8 @@ once182:
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-	B rescaled185
-up183:
+	B rescaled201
+up199:
 	FMOVQ 48(R14), F24
 	FMOVQ 112(R14), F25
 	WORD $0x4f20a73a // sshll2 v26.2d, v25.4s, #0
@@ -8969,7 +9743,19 @@ up183:
 	WORD $0x4efa579c // srshl v28.2d, v28.2d, v26.2d
 	WORD $0x4e9c1b64 // uzp1 v4.4s, v27.4s, v28.4s
 	WORD $0x4ebf8484 // add v4.4s, v4.4s, v31.4s
-rescaled185:
+	B rescaled201
+float203:
+	FMOVQ 48(R14), F24
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e38dc00 // fmul v0.4s, v0.4s, v24.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4ebf0c00 // sqadd v0.4s, v0.4s, v31.4s
+	FMOVQ 64(R14), F24
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e38dc84 // fmul v4.4s, v4.4s, v24.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4ebf0c84 // sqadd v4.4s, v4.4s, v31.4s
+rescaled201:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614880 // sqxtn2 v0.8h, v4.4s
 	WORD $0x2e212800 // sqxtun v0.8b, v0.8h
@@ -8980,7 +9766,7 @@ rescaled185:
 	WORD $0x6e386400 // umax v0.16b, v0.16b, v24.16b
 	WORD $0x6e396c00 // umin v0.16b, v0.16b, v25.16b
 	MOVD 32(R0), R26
-	CBZ R26, store187
+	CBZ R26, store204
 	FLDPQ 0(R26), (F16, F17)
 	FLDPQ 32(R26), (F18, F19)
 	FLDPQ 64(R26), (F20, F21)
@@ -8998,7 +9784,7 @@ rescaled185:
 	WORD $0x6e2f8400 // sub v0.16b, v0.16b, v15.16b
 	VTBX V0.B16, [V28.B16, V29.B16, V30.B16, V31.B16], V8.B16
 	VMOV V8.B16, V0.B16
-store187:
+store204:
 	FMOVD F0, (R11)
 	ADD R21, R11
 	SUB $1, R13
@@ -9019,13 +9805,13 @@ TEXT ·intRowsNEON(SB), NOSPLIT, $0-8
 	MOVD 56(R0), R8
 	VMOVI $128, V0.B16
 	VEOR V6.B16, V6.B16, V6.B16
-row188:
+row205:
 	MOVD R1, R9
 	MOVD R2, R10
 	VEOR V1.B16, V1.B16, V1.B16
 	SUBS $16, R6, R11
-	BLT rest190
-sixteen189:
+	BLT rest207
+sixteen206:
 	FMOVQ.P 16(R9), F2
 	VEOR V3.B16, V3.B16, V3.B16
 	WORD $0x6e206843 // uadalp v3.8h, v2.16b
@@ -9033,22 +9819,22 @@ sixteen189:
 	WORD $0x6e201c42 // eor v2.16b, v2.16b, v0.16b
 	FMOVQ.P F2, 16(R10)
 	SUBS $16, R11
-	BGE sixteen189
-rest190:
+	BGE sixteen206
+rest207:
 	ADDS $16, R11
-	BEQ next193
+	BEQ next210
 	VEOR V2.B16, V2.B16, V2.B16
-	TBZ $3, R11, eight191
+	TBZ $3, R11, eight208
 	FMOVD.P 8(R9), F2
 	VEOR V3.B16, V3.B16, V3.B16
 	WORD $0x6e206843 // uadalp v3.8h, v2.16b
 	WORD $0x6e606861 // uadalp v1.4s, v3.8h
 	WORD $0x6e201c42 // eor v2.16b, v2.16b, v0.16b
 	FMOVD.P F2, 8(R10)
-eight191:
+eight208:
 	ANDS $7, R11, R11
-	BEQ next193
-one192:
+	BEQ next210
+one209:
 	MOVBU.P 1(R9), R12
 	VEOR V2.B16, V2.B16, V2.B16
 	VMOV R12, V2.B[0]
@@ -9058,21 +9844,21 @@ one192:
 	EOR $128, R12, R12
 	MOVB.P R12, 1(R10)
 	SUBS $1, R11
-	BNE one192
-next193:
+	BNE one209
+next210:
 	ADD R7, R2, R12
-pad195:
+pad212:
 	CMP R12, R10
-	BHS padded196
+	BHS padded213
 	MOVB.P ZR, 1(R10)
-	B pad195
-padded196:
-	CBZ R3, last194
+	B pad212
+padded213:
+	CBZ R3, last211
 	VADDV V1.S4, V1
 	FMOVS.P F1, 4(R3)
-last194:
+last211:
 	ADD R4, R1
 	ADD R5, R2
 	SUBS $1, R8
-	BNE row188
+	BNE row205
 	RET

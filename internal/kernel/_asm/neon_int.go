@@ -156,7 +156,8 @@ const (
 	roundTwice  = iota // ties upward, or nothing negative is seen
 	roundTwiceE        // ties away from zero
 	roundOnce
-	roundUp // twice, ties upward, in 64 bits: where a shift is to the left
+	roundUp    // twice, ties upward, in 64 bits: where a shift is to the left
+	roundFloat // in float32, ties to even; the multiplier is one
 )
 
 // rescale multiplies the sums in the registers by mult * 2^shift, which are
@@ -164,6 +165,12 @@ const (
 // from shift on hold the shifts; two after u what roundUp adds to a product.
 func (a *asm) rescale(way int, accs []int, mult, shift, t, u int) {
 	for _, v := range accs {
+		if way == roundFloat {
+			a.op2("scvtf", v, v)
+			a.op("fmul", v, v, mult)
+			a.op2("fcvtns", v, v)
+			continue
+		}
 		if way >= roundOnce {
 			if way == roundUp {
 				a.move(t, u+1)

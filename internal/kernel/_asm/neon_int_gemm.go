@@ -85,10 +85,12 @@ func (t intTile) zeros(a *asm, panel, sums string, temp int) {
 func (t intTile) finish(a *asm, b *block, panel string, temp int) (out []int) {
 	mult, shift, t1, t2, zero := temp, temp+1, temp+3, temp+4, temp+7
 	once, up, twice, done := a.fresh("once"), a.fresh("up"), a.fresh("twice"), a.fresh("rescaled")
-	every := a.fresh("every")
+	every, float := a.fresh("every"), a.fresh("float")
 	a.splatInt(b, "yZero", zero)
 	a.fetch(b, "way", "R25")
 	a.p("MOVW (%s), R26", panel)
+	a.p("CMP $%d, R25", roundFloat)
+	a.p("BEQ %s", float)
 	a.p("CMP $%d, R25", roundOnce)
 	a.p("BEQ %s", once)
 	a.p("CBZW R26, %s", twice)
@@ -102,7 +104,7 @@ func (t intTile) finish(a *asm, b *block, panel string, temp int) (out []int) {
 	a.label(twice)
 	a.p("CMP $%d, R25", roundTwiceE)
 	a.p("BEQ %s", every)
-	for _, way := range []int{roundTwice, roundTwiceE, roundOnce, roundUp} {
+	for _, way := range []int{roundTwice, roundTwiceE, roundOnce, roundUp, roundFloat} {
 		switch way {
 		case roundTwiceE:
 			a.label(every)
@@ -110,11 +112,15 @@ func (t intTile) finish(a *asm, b *block, panel string, temp int) (out []int) {
 			a.label(once)
 		case roundUp:
 			a.label(up)
+		case roundFloat:
+			a.label(float)
 		}
 		for j := range t.vecs {
 			a.p("FMOVQ %d(%s), F%d", t.constant(1, j), panel, mult)
-			a.p("FMOVQ %d(%s), F%d", t.constant(3, j), panel, shift)
-			if way >= roundOnce {
+			if way != roundFloat {
+				a.p("FMOVQ %d(%s), F%d", t.constant(3, j), panel, shift)
+			}
+			if way == roundOnce || way == roundUp {
 				a.widenLeft("sshll", s4, shift+1, shift, 0)
 				a.widenLeft("sshll", s2, shift, shift, 0)
 			}
@@ -124,11 +130,15 @@ func (t intTile) finish(a *asm, b *block, panel string, temp int) (out []int) {
 				a.widenLeft("sshll", s2, t2+1, t2+1, 0)
 			}
 			a.rescale(way, t.column(j), mult, shift, t1, t2)
+			add := "add"
+			if way == roundFloat {
+				add = "sqadd" // results end with 32 bits
+			}
 			for _, v := range t.column(j) {
-				a.same("add", s4, v, v, zero)
+				a.same(add, s4, v, v, zero)
 			}
 		}
-		if way != roundUp {
+		if way != roundFloat {
 			a.p("B %s", done)
 		}
 	}
