@@ -240,8 +240,10 @@ func (p *Program) intTask(id graph.ID, args any, packs *Packs) (namedTask, error
 			return nil, err
 		}
 		p.qconvs[id] = q
+		p.qorder, p.qlist = append(p.qorder, id), append(p.qlist, newIntConv(&a.QConvShape, q.packed))
 	}
 	p.qconvs[id].bind(a)
+	a.Ahead = p.qahead[id]
 	return newQConvTask(a, k), nil
 }
 

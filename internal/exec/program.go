@@ -161,6 +161,9 @@ type Program struct {
 	packed, ahead map[graph.ID][]float32
 	kernels       map[graph.ID]string // of the convolutions
 	qconvs        map[graph.ID]*qpack // the constants of integer convolutions
+	qorder        []graph.ID          // those convolutions in the order in which they run
+	qlist         []intConv
+	qahead        map[graph.ID][]byte // what they fetch while they compute
 	// pixels is the distance of pixels of the values laid out with gaps.
 	pixels  map[graph.ID]int
 	used    Used
@@ -226,7 +229,7 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	if packs == nil {
 		packs = &Packs{}
 	}
-	p := &Program{g: g, used: used, numbers: nums, plan: plan, pixels: pixels, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32), kernels: make(map[graph.ID]string), qconvs: make(map[graph.ID]*qpack)}
+	p := &Program{g: g, used: used, numbers: nums, plan: plan, pixels: pixels, impl: opt.Impl, packed: make(map[graph.ID][]float32), ahead: make(map[graph.ID][]float32), kernels: make(map[graph.ID]string), qconvs: make(map[graph.ID]*qpack), qahead: make(map[graph.ID][]byte)}
 	var wishes []packWish
 	var convs []graph.ID
 	for i := range g.Nodes {
@@ -297,6 +300,9 @@ func Compile(g *graph.Graph, opt Options) (*Program, error) {
 	}
 	for i, a := range planAhead(wishes, all) {
 		p.ahead[convs[i]] = a
+	}
+	for i, piece := range planIntAhead(p.qlist) {
+		p.qahead[p.qorder[i]] = piece
 	}
 	opt.Packs = packs
 	if p.single, err = p.compileSingle(opt); err != nil {

@@ -3,13 +3,12 @@
 package kernel_test
 
 import (
+	"bytes"
 	"io"
-	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -94,7 +93,7 @@ func TestAMXStress(t *testing.T) {
 				j := &jobs[i%len(jobs)]
 				j.run()
 				results.Add(1)
-				if !slices.EqualFunc(j.first, j.a.Y, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
+				if !bytes.Equal(j.first, j.y) {
 					wrong.Add(1)
 				}
 			}
@@ -115,21 +114,24 @@ func TestAMXStress(t *testing.T) {
 
 // stressJob is a product and the bits it gave before the stress.
 type stressJob struct {
-	a       *kernel.Conv
-	k       kernel.ConvKernel
-	scratch []float32
-	first   []float32
+	compute  func()
+	y, first []byte
+}
+
+func newStressJob(y []byte, compute func()) stressJob {
+	j := stressJob{compute: compute, y: y}
+	j.run()
+	j.first = bytes.Clone(y)
+	return j
 }
 
 func (j *stressJob) run() {
-	clear(j.a.Y)
-	for task := range j.k.Tasks(&j.a.ConvShape) {
-		j.k.Run(j.a, task, j.scratch)
-	}
+	clear(j.y)
+	j.compute()
 }
 
 // stressJobs are products in every form that tiles take: whole blocks and
-// rests of rows, split numbers, a dense kernel.
+// rests of rows, split numbers, a dense kernel; and of bytes.
 func stressJobs(seed uint64) (jobs []stressJob) {
 	for i, s := range []kernel.ConvShape{
 		same(1, 14, 14, 96, 64, 1, 1, 1), same(1, 7, 7, 160, 40, 1, 1, 1), same(1, 9, 9, 32, 48, 3, 1, 1),
@@ -141,14 +143,23 @@ func stressJobs(seed uint64) (jobs []stressJob) {
 				if k.Impl != "amx" || !k.Available() || !k.Accepts(&s) {
 					continue
 				}
-				j := stressJob{a: testkit.NewBF16Conv(s, seed+uint64(i)), k: k}
+				a, scratch := testkit.NewBF16Conv(s, seed+uint64(i)), make([]float32, k.ScratchLen(&s))
 				packed := make([]float32, k.PackedLen(&s))
-				k.Pack(&s, j.a.Weight, packed)
-				j.a.Weight, j.scratch = packed, make([]float32, k.ScratchLen(&s))
-				j.run()
-				j.first = slices.Clone(j.a.Y)
-				jobs = append(jobs, j)
+				k.Pack(&s, a.Weight, packed)
+				a.Weight = packed
+				jobs = append(jobs, newStressJob(kernel.Bytes(a.Y), func() {
+					for task := range k.Tasks(&s) {
+						k.Run(a, task, scratch)
+					}
+				}))
 				break
+			}
+		}
+		b := byteShape(s, seed+uint64(i))
+		for _, k := range kernel.QConvKernels() {
+			if k.Impl == "amx" && k.Available() && k.Accepts(&b) {
+				l := newByteLayer(b, &k)
+				jobs = append(jobs, newStressJob(l.a.Y, l.run))
 			}
 		}
 	}

@@ -55,6 +55,9 @@ func newQConv(s kernel.QConvShape, seed uint64) *kernel.QConv {
 		a.WZero = make([]int32, s.O)
 		for o := range a.WZero {
 			a.WZero[o] = r.Int32N(256) - 128
+			if seed%2 == 0 { // one for all
+				a.WZero[o] = a.WZero[0]
+			}
 		}
 	}
 	if s.HasTable {
@@ -382,6 +385,18 @@ func TestQConvTasksFollowShape(t *testing.T) {
 			if n, work := k.Tasks(&s), macs(&f); s.Groups == 1 && (work > 6e6 && n < 3 || float64(n) > 2+work/5e4) {
 				t.Errorf("%s %s: %d tasks for %.1f M multiply-adds", k.Name, shapeName(&f), n, work/1e6)
 			}
+		}
+	}
+}
+
+// TestQConvAhead: memory to be fetched ahead changes no result, wherever it
+// ends.
+func TestQConvAhead(t *testing.T) {
+	for i, f := range []kernel.ConvShape{same(1, 14, 14, 40, 100, 1, 1, 1), same(1, 9, 9, 32, 16, 3, 1, 1), same(1, 7, 7, 512, 64, 1, 1, 1), same(1, 1, 1, 300, 200, 1, 1, 1)} {
+		for _, n := range []int{1, 17, 64, 70000} {
+			a := newQConv(byteShape(f, uint64(i)), uint64(n))
+			a.Ahead = randomBytes(n, 1)
+			checkQConv(t, a)
 		}
 	}
 }

@@ -69,11 +69,9 @@ type qelemArgs struct {
 	lo    uint32 // least result
 	hi    uint32 // greatest result
 	scale float32
-	least float32 // least multiple of the scale
-	most  float32 // greatest multiple of the scale
 	even  uint32  // 1: ties go to even numbers
+	most  float32 // greatest multiple of the scale
 	l2    uint32  // left shift of what becomes the result
-	pad   uint32
 }
 
 // qdw3S1VNNI64 computes rows of outputs of blocks of channels.

@@ -99,19 +99,25 @@ func runQuantize(a *Quantize, task int, _ []float32) {
 // is just below a half makes no whole of what is below.
 func quantizeGo(a *Quantize, x []float32, y []uint8) {
 	const whole = 3 << 22
+	const half, sign = 0x3fdfffffffffffff, 1 << 63
 	least, most := float32(int(a.Lo)-int(a.Zero)), float32(int(a.Hi)-int(a.Zero))
-	const half, sign = 0x3effffff, 1 << 31 // what is just below a half
 	y = y[:len(x)]
-	for i, v := range x {
-		v /= a.Scale
-		if v = min(v, most); !(v > least) { // not a number counts as the least
-			v = least
+	if a.Even {
+		for i, v := range x {
+			v /= a.Scale
+			if v = min(v, most); !(v > least) { // not a number counts as the least
+				v = least
+			}
+			y[i] = uint8(int32(v+whole-whole) + int32(a.Zero))
 		}
-		if a.Even {
-			v = v + whole - whole
-		} else {
-			v += math.Float32frombits(half | math.Float32bits(v)&sign)
+		return
+	}
+	for i, u := range x {
+		v := float64(u) / float64(a.Scale)
+		if v = min(v, float64(most)); !(v > float64(least)) {
+			v = float64(least)
 		}
+		v += math.Float64frombits(half | math.Float64bits(v)&sign)
 		y[i] = uint8(int32(v) + int32(a.Zero))
 	}
 }

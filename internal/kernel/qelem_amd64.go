@@ -78,7 +78,7 @@ func vecQuantizeKernels() []Kernel[Quantize] {
 		n := v.whole(hi - lo)
 		if n > 0 {
 			b := qelemArgs{x: (*uint8)(unsafe.Pointer(&a.X[lo])), y: &a.Y[lo], n: n, scale: a.Scale, xTerm: uint32(a.Zero),
-				least: float32(int(a.Lo) - int(a.Zero)), most: float32(int(a.Hi) - int(a.Zero))}
+				lo: uint32(a.Lo), hi: uint32(a.Hi), most: float32(int(a.Hi) - int(a.Zero))}
 			if a.Even {
 				b.even = 1
 			}
@@ -157,6 +157,9 @@ func vecQBinaryKernels() []Kernel[QBinary] {
 // products of rows with the usual multipliers: half of one operand of a sum,
 // and right shifts that leave room for everything.
 func acceptQBinary(a *QBinary) bool {
+	if a.Float {
+		return false
+	}
 	if singleByte(a.AShape) || singleByte(a.BShape) {
 		return true
 	}

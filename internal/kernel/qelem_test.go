@@ -91,11 +91,11 @@ func TestQBinaryEvery(t *testing.T) {
 func TestQuantize(t *testing.T) {
 	for i, n := range []int{0, 1, 7, 15, 16, 17, 64, 127, 40000} {
 		for _, even := range []bool{false, true} {
-			a := kernel.Quantize{Len: n, Scale: 1. / 64, Zero: 77, Hi: 255, Even: even, X: testkit.Noise(n, uint64(n)), Y: make([]uint8, n)}
+			a := kernel.Quantize{Len: n, Scale: []float32{1. / 64, 0.0173, 0.3137}[i%3], Zero: 77, Hi: 255, Even: even, X: testkit.Noise(n, uint64(n)), Y: make([]uint8, n)}
 			for j := range a.X {
 				a.X[j] *= 4
 				if j%3 == 0 { // ties, and what is next to them
-					tie := (float32(j%300) - 100.5) / 64
+					tie := float32((float64(j%300) - 100.5) * float64(a.Scale))
 					a.X[j] = []float32{tie, math.Nextafter32(tie, 9), math.Nextafter32(tie, -9)}[j/3%3]
 				}
 			}
@@ -105,7 +105,7 @@ func TestQuantize(t *testing.T) {
 				}
 			}
 			if i%2 == 0 {
-				a.Lo, a.Hi, a.Scale = 20, 200, 0.0173
+				a.Lo, a.Hi = 20, 200
 			}
 			checkBytes(t, kernel.QuantizeKernels(), a, ref.Quantize)
 			a.Zero, a.Hi = 255, 254

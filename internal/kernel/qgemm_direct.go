@@ -53,7 +53,7 @@ func (t *qTask) prepareDirect() {
 		row := (t.p0 + i) / a.OW
 		if e.in(row % a.OH) {
 			if a.HasWZero && e.hi > e.lo {
-				sums := sumsArgs{y: &t.sums[i+e.lo], segs: a.KH, run: a.KW * a.C, rows: e.hi - e.lo}
+				sums := sumsArgs{y: &t.sums[i+e.lo], segs: a.KH, run: a.KW * a.C, rows: e.hi - e.lo, factor: t.factor()}
 				sums.x, sums.xStride, sums.segStride = t.inPlace(row)
 				rowSumsAVX512(&sums)
 			}

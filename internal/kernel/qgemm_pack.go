@@ -2,10 +2,14 @@
 
 package kernel
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // qHeader is the bytes before the constants: the first is 1 if a channel shifts
-// left.
+// left, the second if all weights have one zero point, whose negative is the
+// number at four; else that is 1.
 const qHeader = 64
 
 // blocks is the bytes of the header and the constants of all panels.
@@ -80,6 +84,11 @@ func (p *qPlan) packBlocks(v *qISA, a *QConv, dst []byte) {
 	if shiftsLeft(a) {
 		dst[0] = 1
 	}
+	factor := int32(1)
+	if a.HasWZero && !slices.ContainsFunc(a.WZero, func(z int32) bool { return z != a.WZero[0] }) {
+		dst[1], factor = 1, -a.WZero[0]
+	}
+	binary.NativeEndian.PutUint32(dst[4:], uint32(factor))
 	for i := 0; i*quantLanes < a.O; i++ {
 		packQuant(a, quantLanes*i, bias, dst[qHeader+quantBlock*i:])
 	}

@@ -2,7 +2,10 @@
 
 package kernel
 
-import "unsafe"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // The tasks of the products of bytes.
 
@@ -17,8 +20,12 @@ type qTask struct {
 	sums     []int32 // of the inputs of the task's pixels
 	madeSums []int32 // of the rows made in scratch
 	acc      []int32 // of a block of tiles
-	line     []byte  // a row of bytes on its way to words
-	part     []byte  // bytes of a panel that is not whole (words)
+	// The address of the memory to fetch by the way, not a pointer: it may
+	// run past the end.
+	ahead     uintptr
+	aheadStep int    // in bytes for sixteen inputs of a tile
+	line      []byte // a row of bytes on its way to words
+	part      []byte // bytes of a panel that is not whole (words)
 }
 
 func (v *qISA) run(a *QConv, task int, scratch []float32) {
@@ -45,6 +52,7 @@ func (v *qISA) run(a *QConv, task int, scratch []float32) {
 	}
 	t.prepare()
 	end := min(c0+p.ch, p.panels)
+	t.fetchAhead(task, end-c0)
 	for c := c0; c < end; {
 		c += t.panel(c, end-c)
 	}
@@ -54,6 +62,22 @@ func (v *qISA) run(a *QConv, task int, scratch []float32) {
 			y := a.Y[(t.p0+i)*a.YPixel:][from:to]
 			lookUpBytes(a.Table, y, y)
 		}
+	}
+}
+
+// fetchAhead sets the task's share of the memory that later steps need, spread
+// over its work.
+func (t *qTask) fetchAhead(task, panels int) {
+	a, p := t.a, &t.p
+	t.ahead = uintptr(unsafe.Pointer(&a.Packed[0]))
+	n, tasks := len(a.Ahead), p.npx*p.nc
+	share := a.Ahead[n*task/tasks : n*(task+1)/tasks]
+	steps := p.k / 16
+	if p.rows == rowsDirect {
+		steps = a.KH * (p.run / 16)
+	}
+	if steps *= panels * ceilDiv(t.n, t.v.unit); steps > 0 && len(share) > 0 {
+		t.ahead, t.aheadStep = uintptr(unsafe.Pointer(&share[0])), ceilDiv(len(share), steps)
 	}
 }
 
@@ -73,7 +97,7 @@ func (t *qTask) prepare() {
 		t.addMade(t.n)
 	default:
 		if a.HasWZero {
-			rowSumsAVX512(&sumsArgs{x: &a.X[t.p0*a.XPixel], y: &t.sums[0], xStride: a.XPixel, segs: 1, run: a.C, rows: t.n})
+			rowSumsAVX512(&sumsArgs{x: &a.X[t.p0*a.XPixel], y: &t.sums[0], xStride: a.XPixel, segs: 1, run: a.C, rows: t.n, factor: t.factor()})
 		}
 		for i := t.safe(); i < t.n; i++ {
 			copy(t.made[(i-t.safe())*p.stride:], a.X[(t.p0+i)*a.XPixel:][:a.C])
@@ -110,9 +134,13 @@ func (t *qTask) prepareWords() {
 // addMade adds up the first n rows made.
 func (t *qTask) addMade(n int) {
 	if t.a.HasWZero && n > 0 {
-		rowSumsAVX512(&sumsArgs{x: &t.made[0], y: &t.madeSums[0], xStride: t.p.stride, segs: 1, run: t.a.KH * t.p.run, rows: n})
+		rowSumsAVX512(&sumsArgs{x: &t.made[0], y: &t.madeSums[0], xStride: t.p.stride, segs: 1, run: t.a.KH * t.p.run, rows: n, factor: t.factor()})
 	}
 }
+
+// factor is what sums of rows are multiplied by: the zero point of the weights
+// if they all have the same.
+func (t *qTask) factor() int { return int(int32(binary.NativeEndian.Uint32(t.a.Packed[4:]))) }
 
 // panel computes the c-th panel for all pixels of the task, or four at once.
 // It returns how many.
@@ -121,7 +149,7 @@ func (t *qTask) panel(c, most int) int {
 	o := c * v.panel
 	width := v.width(a.O, c)
 	args := qgemmArgs{q: &a.Packed[qHeader+v.panel/quantLanes*quantBlock*c], w: &a.Packed[p.blocks()+c*p.panelLen(v)],
-		vecs: width / quantLanes, segs: 1, left: int(a.Packed[0]), lo: uint32(a.Lo), hi: uint32(a.Hi)}
+		vecs: width / quantLanes, segs: 1, left: int(a.Packed[0]), uniform: int(a.Packed[1]), lo: uint32(a.Lo), hi: uint32(a.Hi)}
 	args.mask = 1<<min(width, a.O-o) - 1
 	if a.HasTable && v.look {
 		args.table = &a.Table[0]
@@ -182,7 +210,9 @@ func (t *qTask) multiply(args *qgemmArgs, o, i, n, step int) {
 	args.y, args.yStride = &t.a.Y[at], step*t.a.YPixel
 	switch t.v.kind {
 	case qVNNI:
+		args.ahead, args.aheadStep = t.ahead, t.aheadStep
 		qgemmVNNI(args)
+		t.ahead = args.ahead
 	case qTiles:
 		t.tiles(args)
 	default:

@@ -91,8 +91,10 @@ var refQConv = QConvKernel{
 
 // QBinaryKernels lists the arithmetic of two operands of bytes.
 func QBinaryKernels() []Kernel[QBinary] {
+	portable := goKernel("binaryU8Go", 0, qbinaryTasks, qbinaryScratch, runQBinary)
+	portable.Accepts = func(a *QBinary) bool { return !a.Float }
 	return append(vecQBinaryKernels(),
-		goKernel("binaryU8Go", 0, qbinaryTasks, qbinaryScratch, runQBinary),
+		portable,
 		refKernel("binaryU8Ref", 0, ref.QBinary),
 	)
 }

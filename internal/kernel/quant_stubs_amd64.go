@@ -39,6 +39,9 @@ type qgemmArgs struct {
 	mask      int      // outputs of the panel that are stored, as a mask
 	single    int      // 1: round once; 2: in float32
 	left      int      // 1: some channel shifts left
+	ahead     uintptr  // address in memory of later steps, fetched by the way; moved on
+	aheadStep int      // bytes of it for sixteen inputs of a tile
+	uniform   int      // 1: sums are multiplied by the one zero point of all weights already
 	lo        uint32   // least result
 	hi        uint32   // greatest result
 	acc       *int32   // 32 rows of 32 sums (tiles)
@@ -54,6 +57,7 @@ type sumsArgs struct {
 	run       int    // bytes of a run
 	segStride int    // between runs
 	rows      int
+	factor    int // what sums are multiplied by
 }
 
 // wordsArgs are the arguments of widening rows of bytes to words; strides are in bytes.

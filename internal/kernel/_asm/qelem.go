@@ -26,11 +26,9 @@ var qelemBlock = block{"qelemArgs", "qelemArgs are the arguments of the elementw
 	{"lo", "uint32", "least result"},
 	{"hi", "uint32", "greatest result"},
 	{"scale", "float32", ""},
-	{"least", "float32", "least multiple of the scale"},
-	{"most", "float32", "greatest multiple of the scale"},
 	{"even", "uint32", "1: ties go to even numbers"},
+	{"most", "float32", "greatest multiple of the scale"},
 	{"l2", "uint32", "left shift of what becomes the result"},
-	{"pad", "uint32", ""},
 }}
 
 var qelemKinds = []struct{ name, doc string }{
@@ -272,21 +270,34 @@ func (e qelem) short(r, temp int, number string) {
 }
 
 // quantize divides by the scale, clamps, and rounds; what is not a number
-// counts as the least.
+// counts as the least. Registers 8 to 15 hold the scale, the least result, the
+// greatest multiple, the zero point, what is just below a half, a sign, the
+// order of narrowing and 0. The sign that decides which way to round is that
+// from before the upper bound, hence a second one in bytes.
 func (e qelem) quantize() {
 	b := &qelemBlock
 	e.begin("quantizeBytes"+e.s.name, b)
 	e.p("MOVQ %s, SI", b.at("x"))
 	e.p("MOVQ %s, DX", b.at("y"))
 	e.p("MOVQ %s, CX", b.at("n"))
-	for i, f := range []string{"scale", "least", "most"} {
-		e.p("VBROADCASTSS %s, %s", b.at(f), e.s.v(8+i))
+	for i, f := range []string{"scale", "most"} {
+		e.p("VBROADCASTSS %s, %s", b.at(f), e.s.v(8+2*i))
 	}
 	e.p("VPBROADCASTD %s, %s", b.at("xTerm"), e.s.v(11))
 	e.p("VBROADCASTSS float%08x<>(SB), %s", qelemHalf, e.s.v(12))
 	e.p("VBROADCASTSS float%08x<>(SB), %s", uint32(qelemSign), e.s.v(13))
 	if e.wide() {
 		e.p("VMOVDQU32 narrowOrder<>(SB), Z14")
+	}
+	e.zero(e.s, 15)
+	hi := 14
+	if e.wide() {
+		hi = 21
+	}
+	e.p("VPBROADCASTB %s, %s", b.at("lo"), e.s.v(9))
+	e.p("VPBROADCASTB %s, %s", b.at("hi"), e.s.v(hi))
+	if e.wide() {
+		e.p("VPTERNLOGD $255, Z20, Z20, Z20")
 	}
 	even, done := e.fresh("even"), e.fresh("done")
 	e.p("CMPL %s, $0", b.at("even"))
@@ -298,16 +309,18 @@ func (e qelem) quantize() {
 		// one is a register of numbers, rounded.
 		one := func(i int) {
 			v := e.s.v(i)
-			e.p("VDIVPS %s, %s, %s", e.s.v(8), v, v)
-			e.p("VMAXPS %s, %s, %s", e.s.v(9), v, v)
-			e.p("VMINPS %s, %s, %s", e.s.v(10), v, v)
+			if ties {
+				e.p("VDIVPS %s, %s, %s", e.s.v(8), v, v)
+			} else {
+				e.quotient(i)
+			}
+			// The second one where it is not a number, which becomes the least
+			// int32 as what is too small does.
+			e.p("VMINPS %s, %s, %s", v, e.s.v(10), v)
 			if ties {
 				e.p("VCVTPS2DQ %s, %s", v, v)
 			} else {
-				t := e.s.v(4 + i%4)
-				e.p("VANDPS %s, %s, %s", e.s.v(13), v, t)
-				e.p("VORPS %s, %s, %s", e.s.v(12), t, t)
-				e.p("VADDPS %s, %s, %s", t, v, v)
+				e.p("VADDPS %s, %s, %s", e.s.v(4+i%4), v, v)
 				e.p("VCVTTPS2DQ %s, %s", v, v)
 			}
 			e.p("VPADDD %s, %s, %s", e.s.v(11), v, v)
@@ -325,6 +338,8 @@ func (e qelem) quantize() {
 			e.p("VPERMQ $0xd8, Y0, Y0")
 			e.p("VEXTRACTI128 $1, Y0, X1")
 			e.p("VPACKUSWB X1, X0, X0")
+			e.p("VPMAXUB X9, X0, X0")
+			e.p("VPMINUB X14, X0, X0")
 			e.p("VMOVDQU X0, (DX)")
 			e.p("ADDQ $64, SI")
 			e.p("ADDQ $16, DX")
@@ -338,6 +353,8 @@ func (e qelem) quantize() {
 			one(i)
 		}
 		narrow4(e.asm, [4]int{0, 1, 2, 3}, 14)
+		e.p("VPMAXUB Z9, Z0, Z0")
+		e.p("VPMINUB Z21, Z0, Z0")
 		e.p("VMOVDQU8 Z0, (DX)")
 		e.p("ADDQ $256, SI")
 		e.p("ADDQ $64, DX")
@@ -351,7 +368,9 @@ func (e qelem) quantize() {
 		e.rest()
 		e.p("VMOVUPS.Z (SI), K3, Z0")
 		one(0)
-		e.p("VPMOVDB Z0, X0")
+		narrow1(e.asm, e.s, 0, 15)
+		e.p("VPMAXUB X9, X0, X0")
+		e.p("VPMINUB X21, X0, X0")
 		e.p("KMOVW K3, K5")
 		e.p("VMOVDQU8 X0, K5, (DX)")
 		e.p("ADDQ $64, SI")
@@ -361,6 +380,32 @@ func (e qelem) quantize() {
 	}
 	e.label(done)
 	e.end()
+}
+
+// quotient divides register i by the scale as if with more digits: a quotient
+// that was rounded up in magnitude is lowered by the least there is, so that it
+// does not reach a tie unless the exact one does. That rounding never passes a
+// tie is why no more is needed. What rounds ties away from zero goes to
+// register 4 and on: less than a half, with the quotient's sign.
+func (e qelem) quotient(i int) {
+	x, t, q := e.s.v(i), e.s.v(4+i%4), e.s.v(16+i%4)
+	if !e.wide() {
+		t, q = e.s.v(4+i), e.s.v(6+i)
+	}
+	scale, sign, zero := e.s.v(8), e.s.v(13), e.s.v(15)
+	e.p("VDIVPS %s, %s, %s", scale, x, q)
+	e.p("VFNMADD231PS %s, %s, %s", scale, q, x) // what is left of x
+	e.p("VANDPS %s, %s, %s", sign, q, t)
+	e.p("VXORPS %s, %s, %s", t, x, x)
+	if e.wide() {
+		e.p("VCMPPS $1, %s, %s, K2", zero, x)
+		e.p("VMOVAPS %s, %s", q, x)
+		e.p("VPADDD Z20, %s, K2, %s", x, x)
+	} else {
+		e.p("VCMPPS $1, %s, %s, %s", zero, x, x)
+		e.p("VPADDD %s, %s, %s", q, x, x)
+	}
+	e.p("VORPS %s, %s, %s", e.s.v(12), t, t)
 }
 
 func (e qelem) dequantize() {

@@ -25,6 +25,9 @@ var qgemmBlock = block{"qgemmArgs", "qgemmArgs are the arguments of a product ro
 	{"mask", "int", "outputs of the panel that are stored, as a mask"},
 	{"single", "int", "1: round once; 2: in float32"},
 	{"left", "int", "1: some channel shifts left"},
+	{"ahead", "uintptr", "address in memory of later steps, fetched by the way; moved on"},
+	{"aheadStep", "int", "bytes of it for sixteen inputs of a tile"},
+	{"uniform", "int", "1: sums are multiplied by the one zero point of all weights already"},
 	{"lo", "uint32", "least result"},
 	{"hi", "uint32", "greatest result"},
 	{"acc", "*int32", "32 rows of 32 sums (tiles)"},
@@ -46,7 +49,7 @@ func qgemm(a *asm) {
 	a.p("MOVQ %s, R13", b.at("y"))
 	a.p("MOVQ %s, R14", b.at("sums"))
 	a.p("MOVQ %s, R15", b.at("q"))
-	a.p("MOVQ %s, CX", b.at("rows"))
+	a.p("MOVQ %s, CX", b.at("ahead"))
 	requantMask(a, avx512)
 	a.p("MOVQ %s, AX", b.at("mask"))
 	a.p("KMOVD AX, K3")
@@ -60,10 +63,10 @@ func qgemm(a *asm) {
 		for _, rows := range []int{14, 7, 4, 2, 1} {
 			next, loop := a.fresh("next"), a.fresh("tile")
 			a.label(loop)
-			a.p("CMPQ CX, $%d", rows)
+			a.p("CMPQ %s, $%d", b.at("rows"), rows)
 			a.p("JLT %s", next)
 			qtile{tile: tile{s: avx512, rows: rows, vecs: vecs}}.emit(a)
-			a.p("SUBQ $%d, CX", rows)
+			a.p("SUBQ $%d, %s", rows, b.at("rows"))
 			a.p("JMP %s", loop)
 			a.label(next)
 		}
@@ -72,6 +75,7 @@ func qgemm(a *asm) {
 	a.label("quadVNNI")
 	qtile{tile{s: avx512, rows: 1, vecs: 8}, true}.emit(a)
 	a.label("doneVNNI")
+	a.p("MOVQ CX, %s", b.at("ahead"))
 	a.end()
 }
 
@@ -104,6 +108,13 @@ func (t qtile) emit(a *asm) {
 	a.label(four)
 	for u := range 4 {
 		t.step(a, 4*u, u*width)
+		if t.rows > 1 {
+			// Four lines at most, in between the products.
+			a.p("PREFETCHT1 %d(CX)", 64*u)
+		}
+	}
+	if t.rows > 1 {
+		a.p("ADDQ %s, CX", b.at("aheadStep"))
 	}
 	a.p("ADDQ $%d, R10", 4*width)
 	for _, r := range bases {
@@ -146,27 +157,52 @@ func (t qtile) emit(a *asm) {
 // start sets the sums to the bias, less the zero point of the weights times
 // the sum of the inputs.
 func (t qtile) start(a *asm) {
+	bias := func(j int, to string) { a.p("VMOVDQU32 %d(R15), %s", quantBlock*j+quantBias, to) }
+	plain, each, done := a.fresh("plain"), a.fresh("each"), a.fresh("started")
+	a.p("TESTQ R14, R14")
+	a.p("JEQ %s", plain)
+	a.p("CMPQ %s, $0", qgemmBlock.at("uniform"))
+	a.p("JEQ %s", each)
+	if t.quad {
+		for j := range t.vecs {
+			bias(j, t.acc(0, j))
+			a.p("VPADDD.BCST (R14), %s, %s", t.acc(0, j), t.acc(0, j))
+		}
+	} else {
+		for j := range t.vecs {
+			bias(j, t.s.v(t.temp(j)))
+		}
+		x := t.s.v(t.temp(2))
+		for r := range t.rows {
+			a.p("VPBROADCASTD %d(R14), %s", 4*r, x)
+			for j := range t.vecs {
+				a.p("VPADDD %s, %s, %s", t.s.v(t.temp(j)), x, t.acc(r, j))
+			}
+		}
+	}
+	a.p("ADDQ $%d, R14", 4*t.rows)
+	a.p("JMP %s", done)
+	a.label(each)
+	x, y := t.s.v(t.temp(0)), t.s.v(t.temp(1))
+	for r := range t.rows {
+		a.p("VPBROADCASTD %d(R14), %s", 4*r, x)
+		for j := range t.vecs {
+			a.p("VPMULLD %d(R15), %s, %s", quantBlock*j+quantWZero, x, y)
+			a.p("VPADDD %d(R15), %s, %s", quantBlock*j+quantBias, y, t.acc(r, j))
+		}
+	}
+	a.p("ADDQ $%d, R14", 4*t.rows)
+	a.p("JMP %s", done)
+	a.label(plain)
 	for j := range t.vecs {
-		a.p("VMOVDQU32 %d(R15), %s", quantBlock*j+quantBias, t.acc(0, j))
+		bias(j, t.acc(0, j))
 	}
 	for r := 1; r < t.rows; r++ {
 		for j := range t.vecs {
 			a.p("VMOVDQA32 %s, %s", t.acc(0, j), t.acc(r, j))
 		}
 	}
-	plain := a.fresh("plain")
-	a.p("TESTQ R14, R14")
-	a.p("JEQ %s", plain)
-	x, y := t.s.v(t.temp(0)), t.s.v(t.temp(1))
-	for r := range t.rows {
-		a.p("VPBROADCASTD %d(R14), %s", 4*r, x)
-		for j := range t.vecs {
-			a.p("VPMULLD %d(R15), %s, %s", quantBlock*j+quantWZero, x, y)
-			a.p("VPADDD %s, %s, %s", y, t.acc(r, j), t.acc(r, j))
-		}
-	}
-	a.p("ADDQ $%d, R14", 4*t.rows)
-	a.label(plain)
+	a.label(done)
 }
 
 // step is four inputs of every row times as many weights of every output.
@@ -329,6 +365,7 @@ var sumsBlock = block{"sumsArgs", "sumsArgs are the arguments of the sums of row
 	{"run", "int", "bytes of a run"},
 	{"segStride", "int", "between runs"},
 	{"rows", "int", ""},
+	{"factor", "int", "what sums are multiplied by"},
 }}
 
 func rowSums(a *asm) {
@@ -338,75 +375,112 @@ func rowSums(a *asm) {
 	a.p("MOVQ %s, R13", b.at("y"))
 	a.p("MOVQ %s, CX", b.at("rows"))
 	a.p("MOVQ %s, R9", b.at("xStride"))
+	a.p("LEAQ (R9)(R9*2), BX")
 	a.p("MOVQ %s, R10", b.at("segStride"))
 	a.p("MOVQ %s, R14", b.at("segs"))
 	a.p("MOVQ %s, R15", b.at("run"))
 	a.p("MOVQ R15, AX")
 	a.p("ANDL $63, AX")
-	a.p("MOVQ $-1, BX")
-	a.p("SHLXQ AX, BX, BX")
-	a.p("NOTQ BX")
-	a.p("KMOVQ BX, K3")
-	a.p("VPXORD Z3, Z3, Z3")
-	row, seg, full, tail, next, short := a.fresh("row"), a.fresh("seg"), a.fresh("full"), a.fresh("tail"), a.fresh("next"), a.fresh("short")
+	a.p("MOVQ $-1, DX")
+	a.p("SHLXQ AX, DX, DX")
+	a.p("NOTQ DX")
+	a.p("KMOVQ DX, K3")
+	a.p("VPXORD Z8, Z8, Z8")
+	a.p("VPBROADCASTD %s, X9", b.at("factor"))
+	// Runs below sixteen bytes, the three colours of a first convolution, want
+	// no more than a small register.
+	short := a.fresh("short")
 	a.p("CMPQ R15, $16")
 	a.p("JLT %s", short)
-	a.label(row)
-	a.p("VPXORD Z0, Z0, Z0")
-	a.p("MOVQ R8, SI")
-	a.p("MOVQ R14, R12")
-	a.label(seg)
-	a.p("MOVQ SI, DX")
-	a.p("MOVQ R15, R11")
-	a.label(full)
-	a.p("SUBQ $64, R11")
-	a.p("JLT %s", tail)
-	a.p("VPSADBW (DX), Z3, Z1")
-	a.p("VPADDQ Z1, Z0, Z0")
-	a.p("ADDQ $64, DX")
-	a.p("JMP %s", full)
-	a.label(tail)
-	a.p("CMPQ R11, $-64")
-	a.p("JEQ %s", next)
-	a.p("VMOVDQU8.Z (DX), K3, Z1")
-	a.p("VPSADBW Z1, Z3, Z1")
-	a.p("VPADDQ Z1, Z0, Z0")
-	a.label(next)
-	a.p("ADDQ R10, SI")
-	a.p("DECQ R12")
-	a.p("JNE %s", seg)
-	a.p("VEXTRACTI64X4 $1, Z0, Y1")
-	a.p("VPADDQ Y1, Y0, Y0")
-	a.p("VEXTRACTI128 $1, Y0, X1")
-	a.p("VPADDQ X1, X0, X0")
-	rowSum(a, row)
-	a.end()
-	// Runs below sixteen bytes: the first convolution's three colours.
+	rowSumLoops(a, "Z")
 	a.label(short)
-	shortSeg := a.fresh("seg")
-	a.p("VPXORD X0, X0, X0")
-	a.p("MOVQ R8, SI")
-	a.p("MOVQ R14, R12")
-	a.label(shortSeg)
-	a.p("VMOVDQU8.Z (SI), K3, X1")
-	a.p("VPSADBW X1, X3, X1")
-	a.p("VPADDQ X1, X0, X0")
-	a.p("ADDQ R10, SI")
-	a.p("DECQ R12")
-	a.p("JNE %s", shortSeg)
-	rowSum(a, short)
-	a.end()
+	rowSumLoops(a, "X")
 }
 
-// rowSum stores the sum of the halves of X0 and goes on to the next row.
-func rowSum(a *asm, row string) {
-	a.p("VPSRLDQ $8, X0, X1")
-	a.p("VPADDQ X1, X0, X0")
-	a.p("VMOVD X0, (R13)")
-	a.p("ADDQ $4, R13")
-	a.p("ADDQ R9, R8")
-	a.p("DECQ CX")
-	a.p("JNE %s", row)
+// rowSumLoops adds up rows by fours, then one by one.
+func rowSumLoops(a *asm, v string) {
+	at := []string{"(DX)", "(DX)(R9*1)", "(DX)(R9*2)", "(DX)(BX*1)"}
+	for _, rows := range []int{4, 1} {
+		row, seg, full, tail, next, done := a.fresh("row"), a.fresh("seg"), a.fresh("full"), a.fresh("tail"), a.fresh("next"), a.fresh("done")
+		a.label(row)
+		a.p("CMPQ CX, $%d", rows)
+		a.p("JLT %s", done)
+		for r := range rows {
+			a.p("VPXORD Z%d, Z%d, Z%d", r, r, r)
+		}
+		a.p("MOVQ R8, SI")
+		a.p("MOVQ R14, R12")
+		a.label(seg)
+		a.p("MOVQ SI, DX")
+		if v == "Z" {
+			a.p("MOVQ R15, R11")
+			a.label(full)
+			a.p("SUBQ $64, R11")
+			a.p("JLT %s", tail)
+			for r := range rows {
+				a.p("VPSADBW %s, Z8, Z%d", at[r], 4+r)
+			}
+			for r := range rows {
+				a.p("VPADDQ Z%d, Z%d, Z%d", 4+r, r, r)
+			}
+			a.p("ADDQ $64, DX")
+			a.p("JMP %s", full)
+			a.label(tail)
+			a.p("CMPQ R11, $-64")
+			a.p("JEQ %s", next)
+		}
+		for r := range rows {
+			a.p("VMOVDQU8.Z %s, K3, %s%d", at[r], v, 4+r)
+		}
+		for r := range rows {
+			a.p("VPSADBW %s%d, %s8, %s%d", v, 4+r, v, v, 4+r)
+			a.p("VPADDQ %s%d, %s%d, %s%d", v, 4+r, v, r, v, r)
+		}
+		a.label(next)
+		a.p("ADDQ R10, SI")
+		a.p("DECQ R12")
+		a.p("JNE %s", seg)
+		if rows == 4 {
+			// Two rows to a register, in turns of 64 bits, then all four.
+			for _, r := range []int{0, 2} {
+				a.p("VPUNPCKLQDQ %s%d, %s%d, %s4", v, r+1, v, r, v)
+				a.p("VPUNPCKHQDQ %s%d, %s%d, %s5", v, r+1, v, r, v)
+				a.p("VPADDQ %s5, %s4, %s%d", v, v, v, r)
+				if v == "Z" {
+					a.p("VEXTRACTI64X4 $1, Z%d, Y4", r)
+					a.p("VPADDQ Y4, Y%d, Y%d", r, r)
+				}
+			}
+			if v == "Z" {
+				a.p("VPERM2I128 $0x20, Y2, Y0, Y4")
+				a.p("VPERM2I128 $0x31, Y2, Y0, Y5")
+				a.p("VPADDQ Y5, Y4, Y0")
+				a.p("VPMOVQD Y0, X0")
+			} else {
+				a.p("VSHUFPS $0x88, X2, X0, X0")
+			}
+			a.p("VPMULLD X9, X0, X0")
+			a.p("VMOVDQU X0, (R13)")
+			a.p("LEAQ (R8)(R9*4), R8")
+		} else {
+			if v == "Z" {
+				a.p("VEXTRACTI64X4 $1, Z0, Y1")
+				a.p("VPADDQ Y1, Y0, Y0")
+				a.p("VEXTRACTI128 $1, Y0, X1")
+				a.p("VPADDQ X1, X0, X0")
+			}
+			a.p("VPSRLDQ $8, X0, X1")
+			a.p("VPADDQ X1, X0, X0")
+			a.p("VPMULLD X9, X0, X0")
+			a.p("VMOVD X0, (R13)")
+			a.p("ADDQ R9, R8")
+		}
+		a.p("ADDQ $%d, R13", 4*rows)
+		a.p("SUBQ $%d, CX", rows)
+		a.p("JMP %s", row)
+		a.label(done)
+	}
+	a.end()
 }
 
 func qgemmFile(a *asm) {

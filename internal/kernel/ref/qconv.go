@@ -62,7 +62,10 @@ type QConvArgs struct {
 	// Packed is everything that is constant as the kernel packed it; the
 	// reference reads the slices above instead.
 	Packed []byte
-	Y      []uint8
+	// Ahead is memory that later steps read; a kernel may have it fetched while
+	// it computes.
+	Ahead []byte
+	Y     []uint8
 }
 
 // QConv computes a convolution of bytes by its definition.
