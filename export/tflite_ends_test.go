@@ -15,7 +15,7 @@ import (
 
 // small is a network of integers whose input is a picture's bytes or real
 // numbers, with a mean and a softmax.
-func small(t *testing.T, pixels bool) *graph.Graph {
+func small(t *testing.T, typ tensor.DType, pixels bool) *graph.Graph {
 	t.Helper()
 	var g graph.Graph
 	id, err := g.AddInput("x", graph.F32(1, 5, 6, 3))
@@ -24,15 +24,19 @@ func small(t *testing.T, pixels bool) *graph.Graph {
 			id, err = g.Add(name, op, in...)
 		}
 	}
-	s := graph.Whole(tensor.I8, 0.02, -3)
+	up, rule := int32(0), graph.MeanDivided
+	if typ == tensor.U8 {
+		up, rule = 128, graph.MeanBias
+	}
+	s := graph.Whole(typ, 0.02, up-3)
 	if pixels {
 		add("bytes", graph.FromPixels{Stored: s}, id)
 	} else {
 		add("bytes", graph.Quantize{Stored: s}, id)
 	}
-	add("mean", graph.QMean{Stored: graph.Whole(tensor.I8, 0.01, 5), Rule: graph.MeanDivided}, id)
+	add("mean", graph.QMean{Stored: graph.Whole(typ, 0.01, up+5), Rule: rule}, id)
 	add("flat", graph.Reshape{Shape: tensor.Shape{0, 3}}, id)
-	add("softmax", graph.QSoftmax{Stored: graph.Whole(tensor.I8, 1.0/256, -128), Beta: 1}, id)
+	add("softmax", graph.QSoftmax{Stored: graph.Whole(typ, 1.0/256, up-128), Beta: 1}, id)
 	add("real", graph.Dequantize{}, id)
 	if err == nil {
 		err = g.SetOutput("scores", id)
@@ -46,6 +50,12 @@ func small(t *testing.T, pixels bool) *graph.Graph {
 // TestTFLiteEnds asks for every type of input and output. The same picture
 // gives the same scores, ours and TensorFlow Lite's.
 func TestTFLiteEnds(t *testing.T) {
+	for _, typ := range []tensor.DType{tensor.U8, tensor.I8} {
+		t.Run(typ.String(), func(t *testing.T) { testEnds(t, typ) })
+	}
+}
+
+func testEnds(t *testing.T, typ tensor.DType) {
 	real := make([]float32, 90)
 	pixels, ints := make([]byte, 90), make([]byte, 90)
 	for i := range real {
@@ -53,11 +63,11 @@ func TestTFLiteEnds(t *testing.T) {
 		real[i] = 0.02 * float32(q+3)
 		ints[i], pixels[i] = byte(q), byte(q+128)
 	}
-	want := run(t, small(t, false), real)[0]
+	want := run(t, small(t, typ, false), real)[0]
 	for _, in := range []tensor.DType{tensor.Invalid, tensor.F32, tensor.U8, tensor.I8} {
 		for _, out := range []tensor.DType{tensor.Invalid, tensor.F32, tensor.U8, tensor.I8} {
 			for _, fromPixels := range []bool{false, true} {
-				g := small(t, fromPixels)
+				g := small(t, typ, fromPixels)
 				var b bytes.Buffer
 				notes, err := TFLite(&b, g, &TFLiteOptions{Input: in, Output: out})
 				if err != nil {
@@ -100,7 +110,7 @@ func TestTFLiteEnds(t *testing.T) {
 
 // TestTFLiteMetadata finds what a file says about itself.
 func TestTFLiteMetadata(t *testing.T) {
-	data := write(t, small(t, true), &TFLiteOptions{Name: "small", Description: "three scores", Labels: []string{"ant", "bee", "cat"},
+	data := write(t, small(t, tensor.I8, true), &TFLiteOptions{Name: "small", Description: "three scores", Labels: []string{"ant", "bee", "cat"},
 		Mean: []float32{127.5}, Std: []float32{127.5}, Recipe: "resize=squash"})
 	f, err := tflite.Parse(data, tflite.Limits{})
 	if err != nil {
@@ -155,7 +165,7 @@ func TestTFLiteRefuses(t *testing.T) {
 		{build(picture, graph.Softmax{}), TFLiteOptions{Input: tensor.U8}, "quantize the network first"},
 		{build(picture, graph.Softmax{}), TFLiteOptions{Output: tensor.I8}, "quantize the network first"},
 		{build(picture, graph.Reduce{}), TFLiteOptions{}, `node "y" (reduce) as TFLite: TFLite has no such operator`},
-		{small(t, true), TFLiteOptions{Input: tensor.I32}, "float32, uint8 or int8"},
+		{small(t, tensor.I8, true), TFLiteOptions{Input: tensor.I32}, "float32, uint8 or int8"},
 	} {
 		if _, err := TFLite(io.Discard, tt.g, &tt.opt); err == nil || !strings.Contains(err.Error(), tt.text) {
 			t.Errorf("%v, want %q", err, tt.text)
