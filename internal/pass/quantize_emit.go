@@ -56,7 +56,11 @@ func (q *quantizer) lower(id graph.ID, name string, out graph.Stored) graph.ID {
 		a, b := q.integers(n.In[0]), q.integers(n.In[1])
 		return q.op(name, graph.QBinary{Stored: out, Fn: op.Fn, Rounding: q.opt.Rounding}, a, b)
 	case graph.GlobalAvgPool:
-		return q.op(name, graph.QMean{Stored: out, Rule: graph.MeanDivided, Rounding: q.opt.Rounding}, q.integers(n.In[0]))
+		rule := graph.MeanExact
+		if q.opt.Rounding == graph.DoubleRounding {
+			rule = graph.MeanDivided
+		}
+		return q.op(name, graph.QMean{Stored: out, Rule: rule, Rounding: q.opt.Rounding}, q.integers(n.In[0]))
 	case graph.Softmax:
 		return q.op(name, graph.QSoftmax{Stored: out, Beta: 1}, q.integers(n.In[0]))
 	case graph.Pool:
