@@ -208,7 +208,11 @@ func (x *tfliteWriter) qconv(id graph.ID, n *graph.Node, op graph.QConv2D) error
 	c.depthwise = op.Rounding == graph.DoubleRounding
 	c.dense = op.Narrow && xt.DType == tensor.I8 && len(w.Type.Quant.Scales) == 1
 	depthwise := c.groups > 1 || c.depthwise && xt.Shape[3] == 1
-	if want := graph.UpwardRounding; depthwise == (op.Rounding == want) || op.Rounding == graph.SingleRounding || op.Narrow != (xt.DType == tensor.U8 || c.dense) {
+	want := graph.UpwardRounding
+	if depthwise {
+		want = graph.DoubleRounding
+	}
+	if op.Rounding != want || op.Narrow != (xt.DType == tensor.U8 || c.dense) {
 		x.note(n, "sums are rounded as TFLite rounds those of this operator")
 	}
 	t, err := op.Stored.Type(n.Type.Shape)
@@ -241,6 +245,9 @@ func (x *tfliteWriter) qmean(id graph.ID, n *graph.Node, op graph.QMean, v int) 
 	kept := graph.MeanBias
 	if op.DType == tensor.I8 {
 		kept = graph.MeanDivided
+	}
+	if op.Rounding != graph.DoubleRounding {
+		x.note(n, "the mean is rounded twice")
 	}
 	if op.Rule == graph.MeanFloat || op.Rule == graph.MeanTruncated {
 		s := n.Type.Shape

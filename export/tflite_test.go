@@ -188,6 +188,49 @@ func TestTFLiteFloat(t *testing.T) {
 	}
 }
 
+// TestTFLiteQuantized exports networks of our own integers, int8 per channel.
+// What the ranges are does not matter to the bytes.
+func TestTFLiteQuantized(t *testing.T) {
+	for _, tt := range networks {
+		t.Run(tt.name, func(t *testing.T) {
+			n, err := arch.New(tt.net, tt.opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const size = 97
+			g, err := n.Graph(1, size, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			testkit.Fill(g)
+			folder := pass.Folder{Bounds: true}
+			if g, err = folder.Fold(g); err != nil {
+				t.Fatal(err)
+			}
+			opt := pass.QuantizeOptions{Ranges: map[string]pass.Range{}}
+			for i := range g.Nodes {
+				r := float32(1 + i%7)
+				opt.Ranges[g.Nodes[i].Name] = pass.Range{Lo: -r, Hi: r * 1.3}
+			}
+			if g, err = pass.Quantize(g, opt); err != nil {
+				t.Fatal(err)
+			}
+			x := testkit.Input(size, size)
+			want := run(t, g, x)[0]
+			data := write(t, g, nil)
+			if got := run(t, read(t, data), x)[0]; relative(got, want) != 0 {
+				t.Errorf("imported again: relative distance %.2g", relative(got, want))
+			}
+			t.Run("library", func(t *testing.T) {
+				testkit.TFLite(t)
+				if got := floatsOf(library(t, data, floats(x))[0]); relative(got, want) != 0 {
+					t.Errorf("TensorFlow Lite: relative distance %.2g", relative(got, want))
+				}
+			})
+		})
+	}
+}
+
 // TestTFLiteIntegers exports the published integer networks again.
 func TestTFLiteIntegers(t *testing.T) {
 	dir := os.Getenv("MOBILENET_TESTDATA")

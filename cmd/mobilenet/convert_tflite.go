@@ -28,14 +28,35 @@ func endType(flag, name string) (tensor.DType, error) {
 	return 0, usagef("--%s %q%s: use float32, uint8 or int8", flag, name, suggest.DidYouMean(name, []string{"float32", "uint8", "int8"}))
 }
 
-// convertTFLite writes the model of one file as a TensorFlow Lite file, which
-// appears only once our own reader has got the same scores out of it.
+// convertTFLite writes the model of one file as a TensorFlow Lite file.
 func convertTFLite(ctx context.Context, in, out string, opt *engine.Options, save engine.SaveOptions, ends export.TFLiteOptions) (*converted, error) {
 	m, err := openModel(in, opt)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
+	w, err := writeTFLite(ctx, m, out, save, ends)
+	if err != nil {
+		return nil, err
+	}
+	i := &m.Info
+	return &converted{
+		Out: out, Name: i.Name, Dialect: i.Dialect, From: i.Format, Params: i.Params, Bytes: fileSize(out),
+		SHA256: w.sum, Recipe: i.Recipe.String(), Golden: w.distance, Notes: append(slices.Clone(i.Notes), w.notes...),
+	}, nil
+}
+
+// writtenTFLite is what writeTFLite has to say: notes on the arithmetic, and how
+// far the file's scores are from the model's.
+type writtenTFLite struct {
+	notes    []string
+	distance float64
+	sum      string
+}
+
+// writeTFLite writes a model as a file that appears only once our own reader
+// has got the same scores out of it.
+func writeTFLite(ctx context.Context, m *engine.Model, out string, save engine.SaveOptions, ends export.TFLiteOptions) (*writtenTFLite, error) {
 	i := &m.Info
 	g, err := m.GraphAt(1, i.H, i.W)
 	if err != nil {
@@ -56,13 +77,13 @@ func convertTFLite(ctx context.Context, in, out string, opt *engine.Options, sav
 	var data bytes.Buffer
 	notes, err := export.TFLite(&data, g, &ends)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", in, err)
+		return nil, fmt.Errorf("%s: %w", i.Name, err)
 	}
 	want, err := m.GoldenScores(ctx)
 	if err != nil {
 		return nil, err
 	}
-	again, err := engine.Read(out, bytes.NewReader(data.Bytes()), int64(data.Len()), &engine.Options{Threads: opt.Threads, Kernels: opt.Kernels})
+	again, err := engine.Read(out, bytes.NewReader(data.Bytes()), int64(data.Len()), &engine.Options{Threads: m.Threads(), Kernels: m.Kernels()})
 	if err != nil {
 		return nil, fmt.Errorf("the new file cannot be read again, nothing was written: %w", err)
 	}
@@ -71,11 +92,11 @@ func convertTFLite(ctx context.Context, in, out string, opt *engine.Options, sav
 	if err != nil {
 		return nil, fmt.Errorf("the new file cannot be run, nothing was written: %w", err)
 	}
-	distance := engine.Distance(got, want)
-	if len(notes) == 0 && ends.Input != tensor.F32 && !(distance <= goldenTolerance) {
-		return nil, fmt.Errorf("the new file's scores differ by %.3g from its source's, nothing was written: please report this", distance)
+	w := &writtenTFLite{notes: notes, distance: engine.Distance(got, want)}
+	if len(notes) == 0 && !(w.distance <= goldenTolerance) {
+		return nil, fmt.Errorf("the new file's scores differ by %.3g from its source's, nothing was written: please report this", w.distance)
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(out), ".mobilenet-convert-*")
+	temp, err := os.MkdirTemp(filepath.Dir(out), ".mobilenet-tflite-*")
 	if err != nil {
 		return nil, err
 	}
@@ -84,17 +105,10 @@ func convertTFLite(ctx context.Context, in, out string, opt *engine.Options, sav
 	if err := os.WriteFile(draft, data.Bytes(), 0o644); err != nil {
 		return nil, err
 	}
-	sum, err := fileSHA256(draft)
-	if err != nil {
+	if w.sum, err = fileSHA256(draft); err != nil {
 		return nil, err
 	}
-	if err := os.Rename(draft, out); err != nil {
-		return nil, err
-	}
-	return &converted{
-		Out: out, Name: i.Name, Dialect: i.Dialect, From: i.Format, Params: i.Params, Bytes: fileSize(out),
-		SHA256: sum, Recipe: i.Recipe.String(), Golden: distance, Notes: append(slices.Clone(i.Notes), notes...),
-	}, nil
+	return w, os.Rename(draft, out)
 }
 
 // normalization is what a recipe subtracts from a pixel of 0 to 255 and divides

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/mobilenet-go/mobilenet/dataset"
 	"github.com/mobilenet-go/mobilenet/eval"
+	"github.com/mobilenet-go/mobilenet/export"
 	"github.com/mobilenet-go/mobilenet/internal/engine"
 	"github.com/mobilenet-go/mobilenet/internal/suggest"
 	"github.com/mobilenet-go/mobilenet/quant"
@@ -261,7 +261,11 @@ func writeQuantized(ctx context.Context, res *quant.Result, out string) (sum str
 	}
 	defer m.Close()
 	if strings.EqualFold(filepath.Ext(out), ".tflite") {
-		return "", errors.New("writing .tflite is not there yet: use .safetensors")
+		w, err := writeTFLite(ctx, m, out, engine.SaveOptions{}, export.TFLiteOptions{})
+		if err != nil {
+			return "", err
+		}
+		return w.sum, nil
 	}
 	temp, err := os.MkdirTemp(filepath.Dir(out), ".mobilenet-quantize-*")
 	if err != nil {

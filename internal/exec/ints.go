@@ -165,6 +165,8 @@ func tableOf(in graph.Type, op graph.QActivation) (*[256]uint8, error) {
 		t = ref.RescaleTable(s, op.Rounding == graph.SingleRounding)
 	case op.Rule == graph.RuleTFLite && op.Act.Kind == graph.HSwish:
 		t = ref.HSwishTable(s)
+	case op.Rule == graph.RuleTFLite && op.Act.Kind == graph.LeakyReLU:
+		t = ref.LeakyTable(s, op.Act.A)
 	default:
 		a := act(op.Act)
 		t = ref.FloatTable(s, func(x float32) float32 { return ref.ApplyAct(a, x) }, op.Rule == graph.RuleFloat)

@@ -98,7 +98,7 @@ func init() {
 		tflite.AveragePool2D: (*tfliteCall).qpool, tflite.MaxPool2D: (*tfliteCall).qpool, tflite.Mean: (*tfliteCall).qmean,
 		tflite.Softmax: (*tfliteCall).qsoftmax, tflite.Logistic: qact(graph.ActSigmoid), tflite.Tanh: qact(graph.Act{Kind: graph.Tanh}),
 		tflite.HardSwish: qact(graph.ActHSwish), tflite.ReLU: qbound(graph.ActReLU), tflite.ReLU6: qbound(graph.ActReLU6), tflite.ReLUN1To1: qbound(graph.ActClip(-1, 1)),
-		tflite.Quantize: (*tfliteCall).quantize, tflite.Dequantize: (*tfliteCall).toFloat,
+		tflite.LeakyReLU: (*tfliteCall).qleaky, tflite.Quantize: (*tfliteCall).quantize, tflite.Dequantize: (*tfliteCall).toFloat,
 		tflite.Concatenation: (*tfliteCall).qconcat, tflite.Pad: (*tfliteCall).qpad, tflite.PadV2: (*tfliteCall).qpad,
 		tflite.ResizeBilinear: sameScale((*tfliteCall).resize), tflite.ResizeNearestNeighbor: sameScale((*tfliteCall).resize),
 		tflite.Reshape: sameScale((*tfliteCall).reshape), tflite.Squeeze: sameScale((*tfliteCall).squeeze), tflite.ExpandDims: sameScale((*tfliteCall).expandDims),
@@ -188,6 +188,10 @@ func qact(a graph.Act) func(*tfliteCall) (val, error) {
 		}
 		return c.unary(graph.QActivation{Stored: s, Act: a})
 	}
+}
+
+func (c *tfliteCall) qleaky() (val, error) {
+	return qact(graph.ActLeakyReLU(c.o.Options.(*tflite.LeakyReLUOptions).Alpha))(c)
 }
 
 // qbound is an activation that is a bound: a change of scale with a clamp.

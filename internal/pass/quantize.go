@@ -32,7 +32,8 @@ type QuantizeOptions struct {
 	// its weights changes in the mean of the result (bias correction). Padding
 	// is taken for the mean too.
 	Means map[string][]float64
-	// Rounding is that of the integer arithmetic.
+	// Rounding is that of the integer arithmetic. The zero value is TFLite's as
+	// released: products of matrices round upward, all else twice.
 	Rounding graph.Rounding
 }
 

@@ -56,7 +56,11 @@ func (q *quantizer) lower(id graph.ID, name string, out graph.Stored) graph.ID {
 		a, b := q.integers(n.In[0]), q.integers(n.In[1])
 		return q.op(name, graph.QBinary{Stored: out, Fn: op.Fn, Rounding: q.opt.Rounding}, a, b)
 	case graph.GlobalAvgPool:
-		return q.op(name, graph.QMean{Stored: out, Rounding: q.opt.Rounding}, q.integers(n.In[0]))
+		rule := graph.MeanExact
+		if q.opt.Rounding == graph.DoubleRounding {
+			rule = graph.MeanDivided
+		}
+		return q.op(name, graph.QMean{Stored: out, Rule: rule, Rounding: q.opt.Rounding}, q.integers(n.In[0]))
 	case graph.Softmax:
 		return q.op(name, graph.QSoftmax{Stored: out, Beta: 1}, q.integers(n.In[0]))
 	case graph.Pool:
@@ -76,7 +80,7 @@ func (q *quantizer) activation(n *graph.Node, act graph.Act, name string, out gr
 	table := func(name string, a graph.Act, s graph.Stored, x graph.ID) graph.ID {
 		rule := graph.RuleTFLite
 		switch a.Kind {
-		case graph.LeakyReLU, graph.GELU:
+		case graph.GELU:
 			rule = graph.RuleFloat
 		}
 		return q.op(name, graph.QActivation{Stored: s, Act: a, Rule: rule, Rounding: q.opt.Rounding}, x)
@@ -204,7 +208,11 @@ func (q *quantizer) conv(n *graph.Node, op graph.Conv2D, name string, out graph.
 		t := graph.Type{DType: tensor.I32, Shape: tensor.Shape{outs}, Quant: &graph.Quant{Scales: sums, Zeros: make([]int32, len(sums))}}
 		ids = append(ids, q.keep(q.g.AddIntegers(fresh(q.g, b.Name), t, &graph.Array{Shape: tensor.Shape{outs}, Bytes: raw})))
 	}
-	return q.op(name, graph.QConv2D{Window: op.Window, Stored: out, Groups: op.Groups, Bias: op.Bias, Rounding: q.opt.Rounding}, ids...)
+	rounding := q.opt.Rounding
+	if rounding == graph.DoubleRounding && op.GroupCount() == 1 {
+		rounding = graph.UpwardRounding
+	}
+	return q.op(name, graph.QConv2D{Window: op.Window, Stored: out, Groups: op.Groups, Bias: op.Bias, Rounding: rounding}, ids...)
 }
 
 // weightScales are the scales of a convolution's weights. A scale is widened

@@ -26,10 +26,13 @@ type TFLiteRun struct {
 	Outputs [][]byte
 }
 
+// HasTFLite reports that the library is named.
+func HasTFLite() bool { return os.Getenv(TFLiteEnv) != "" }
+
 // TFLite skips the test where the library is not named.
 func TFLite(t testing.TB) {
 	t.Helper()
-	if os.Getenv(TFLiteEnv) == "" {
+	if !HasTFLite() {
 		t.Skipf("set %s to the path of libtensorflowlite_c.so (2.9) to compare with the real library", TFLiteEnv)
 	}
 }
