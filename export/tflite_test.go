@@ -259,6 +259,9 @@ func TestTFLiteIntegers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if _, ok := g.Lookup("detections"); ok {
+				t.Skip("the detection operator is not exported")
+			}
 			rng := rand.New(rand.NewPCG(1, 1))
 			x := make([]float32, im.H*im.W*im.C)
 			raw := make([]byte, len(x))

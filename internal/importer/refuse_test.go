@@ -120,7 +120,7 @@ func TestTFLiteRefused(t *testing.T) {
 	conv := &tflite.Conv2DOptions{StrideW: 1, StrideH: 1, DilationW: 1, DilationH: 1}
 	w := zeros("w", 4, 3, 3, 3)
 	named := one(tflite.Custom, nil)
-	named.Subgraphs[0].Operators[0].Code.Custom = "TFLite_Detection_PostProcess"
+	named.Subgraphs[0].Operators[0].Code.Custom = "Other_Operator"
 	quantized := one(tflite.ReLU, nil)
 	quantized.Subgraphs[0].Tensors[0].Type = 3
 	quantized.Subgraphs[0].Tensors[0].Quant = &tflite.Quantization{Scale: []float32{0.1}}
@@ -134,7 +134,7 @@ func TestTFLiteRefused(t *testing.T) {
 		text string
 	}{
 		{"operator", one(tflite.Builtin(16), nil), "node 'Foo' (TFLite op 'LSTM'): not supported"},
-		{"custom", named, "node 'Foo' (TFLite op 'TFLite_Detection_PostProcess'): not supported"},
+		{"custom", named, "node 'Foo' (TFLite op 'Other_Operator'): not supported"},
 		{"quantized", quantized, `tensor "Foo" is FLOAT32`},
 		{"quantized weight", hybrid, "quantized weight"},
 		{"empty", &tflite.Model{}, "no graph"},
