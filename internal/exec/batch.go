@@ -51,7 +51,7 @@ func perPicture(op graph.Op) bool {
 	case graph.Input, graph.Conv2D, graph.Activation, graph.Binary, graph.GlobalAvgPool, graph.Pool, graph.Softmax,
 		graph.BatchNorm, graph.Resize2D, graph.Pad2D, graph.Reshape, graph.Dropout, graph.FakeQuant,
 		graph.FromPixels, graph.Quantize, graph.Dequantize, graph.QConv2D, graph.QActivation, graph.QBinary, graph.QPool,
-		graph.QMean, graph.QSoftmax, graph.ArgMax, graph.ToFloat:
+		graph.QMean, graph.QSoftmax, graph.ArgMax, graph.ToFloat, graph.DetectionPostProcess:
 		return true
 	case graph.Concat:
 		return op.Axis > 0

@@ -337,7 +337,16 @@ func (c *tfliteCall) dequantize() (val, error) {
 	if x.c.DType.Float() {
 		return x, nil
 	}
-	t, err := dequantized(&c.s.g.Tensors[c.o.Inputs[0]], x.c)
+	v := &c.s.g.Tensors[c.o.Inputs[0]]
+	if lo, hi := graph.IntRange(x.c.DType); lo <= hi {
+		if _, err := quantOf(v); err != nil {
+			return val{}, err
+		}
+	}
+	if bytesWithScale(v) && slices.Contains(c.s.g.Outputs, c.o.Outputs[0]) {
+		return c.constantOutput()
+	}
+	t, err := dequantized(v, x.c)
 	return val{c: t}, err
 }
 

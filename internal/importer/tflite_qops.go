@@ -273,11 +273,14 @@ func (c *tfliteCall) qconcat() (val, error) {
 	if err != nil {
 		return val{}, err
 	}
+	want := graph.PerTensor(s.Scale, s.Zero)
+	if v, ok, err := c.joined(want, int64(o.Axis)); ok || err != nil {
+		return v, err
+	}
 	if err := c.operands(len(c.in)); err != nil {
 		return val{}, err
 	}
 	xs := slices.Clone(c.in)
-	want := graph.PerTensor(s.Scale, s.Zero)
 	for i, x := range xs {
 		t := c.b.g.Node(x.id).Type
 		if t.DType != s.DType {
@@ -291,6 +294,27 @@ func (c *tfliteCall) qconcat() (val, error) {
 		}
 	}
 	return c.b.concat(c.name, int64(o.Axis), xs)
+}
+
+// joined joins constants, which must be stored as the result is; false where a
+// part is computed.
+func (c *tfliteCall) joined(want *graph.Quant, axis int64) (v val, ok bool, err error) {
+	ts := make([]*tensor.Tensor, len(c.in))
+	for i, x := range c.in {
+		if !c.has(i) || !x.isConst() {
+			return val{}, false, nil
+		}
+		q, err := quantOf(&c.s.g.Tensors[c.o.Inputs[i]])
+		if err != nil {
+			return val{}, false, err
+		}
+		if !q.Equal(want) {
+			return val{}, false, fmt.Errorf("%w: joining constants of other scales", ErrUnsupported)
+		}
+		ts[i] = x.c
+	}
+	t, err := foldConcat(ts, axis)
+	return val{c: t}, true, err
 }
 
 // qpad surrounds with real zeros.

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/mobilenet-go/mobilenet/internal/format/tflite"
@@ -222,6 +223,34 @@ func (c *tfliteCall) quantize() (val, error) {
 }
 
 func (c *tfliteCall) toFloat() (val, error) { return c.unary(graph.Dequantize{}) }
+
+// constantOutput is a constant that the file gives out with its results, as
+// detectors do with their anchors: the same for every picture.
+func (c *tfliteCall) constantOutput() (val, error) {
+	t := c.in[0].c
+	q, err := quantOf(&c.s.g.Tensors[c.o.Inputs[0]])
+	if err != nil {
+		return val{}, err
+	}
+	if len(t.Shape) < 2 || t.Shape[0] != 1 || len(q.Scales) != 1 {
+		return val{}, fmt.Errorf("%w: an output that is a constant of shape %v", ErrUnsupported, t.Shape)
+	}
+	id, err := c.b.integers(c.name+".constant", t, q, fmt.Sprint("times ", c.b.n), func(t *tensor.Tensor) (*tensor.Tensor, error) {
+		if err := c.b.account(c.b.n * len(t.Data)); err != nil {
+			return nil, err
+		}
+		shape := t.Shape.Clone()
+		shape[0] = c.b.n
+		return tensor.New(t.Name, t.DType, shape, bytes.Repeat(t.Data, c.b.n))
+	})
+	if err != nil {
+		return val{}, err
+	}
+	if id, err = c.b.add(c.name, graph.Dequantize{}, id); err != nil {
+		return val{}, err
+	}
+	return c.b.stored(id, identity(len(t.Shape)), true), nil
+}
 
 func (c *tfliteCall) qsoftmax() (val, error) {
 	s, err := c.result(tflite.ActNone)

@@ -2,6 +2,7 @@ package pass
 
 import (
 	"math"
+	"slices"
 
 	"github.com/mobilenet-go/mobilenet/internal/graph"
 	"github.com/mobilenet-go/mobilenet/tensor"
@@ -55,6 +56,12 @@ func (c *Folder) integers(g *graph.Graph) (*graph.Graph, error) {
 		return nil, l.err
 	}
 	return &l.out, nil
+}
+
+// isOutput tells values that a run gives out: a constant among them, as
+// detectors' anchors are, stays the Dequantize that it is.
+func (l *lowering) isOutput(id graph.ID) bool {
+	return slices.ContainsFunc(l.src.Outputs, func(o graph.Output) bool { return o.ID == id })
 }
 
 // needsIntegers finds a Quantize of ONNX's, or a weight to be dequantized.
@@ -135,7 +142,7 @@ func (l *lowering) value(id graph.ID) graph.ID {
 		}
 		made = l.copy(n)
 	default:
-		if k := l.constantOf(id); k != graph.None {
+		if k := l.constantOf(id); k != graph.None && !l.isOutput(id) {
 			c := l.src.Node(k)
 			made = l.constant(n.Name, graph.F32(c.Type.Shape...), l.cache.real(c))
 		} else if t := l.twin(id); t != graph.None {
