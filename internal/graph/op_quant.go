@@ -96,7 +96,11 @@ func (a QActivation) Infer(in []Type) (Type, error) {
 	if err := a.Act.Check(); err != nil {
 		return Type{}, err
 	}
-	return a.Stored.Type(in[0].Shape)
+	t, err := a.Stored.Type(in[0].Shape)
+	if x := in[0].Quant.Scales[0]; err == nil && a.Rule == RuleTFLite && a.Act.Kind == HSwish && x/128/a.Scale >= 1 {
+		return t, fmt.Errorf("h-swish from scale %v to %v: TFLite's 16 bits hold less than 128 times the result's", x, a.Scale)
+	}
+	return t, err
 }
 
 func (QActivation) Cost(_ []Type, out Type) Cost { return Cost{Elementwise: elems(out)} }
