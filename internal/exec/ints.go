@@ -168,8 +168,11 @@ func tableOf(in graph.Type, op graph.QActivation) (*[256]uint8, error) {
 	case op.Rule == graph.RuleTFLite && op.Act.Kind == graph.LeakyReLU:
 		t = ref.LeakyTable(s, op.Act.A)
 	default:
-		a := act(op.Act)
-		t = ref.FloatTable(s, func(x float32) float32 { return ref.ApplyAct(a, x) }, op.Rule == graph.RuleFloat)
+		a, f := act(op.Act), ref.ApplyAct[float32]
+		if op.Rule == graph.RuleFloat {
+			f = ref.ONNXAct
+		}
+		t = ref.FloatTable(s, func(x float32) float32 { return f(a, x) }, op.Rule == graph.RuleFloat)
 	}
 	return &t, nil
 }

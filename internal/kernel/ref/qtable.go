@@ -85,6 +85,25 @@ func truncatedHigh16(a, b int16) int16 {
 	return int16(int32(a) * int32(b) / (1 << 15))
 }
 
+// ONNXAct is an activation as ONNX Runtime computes it, operation by operation:
+// h-swish and h-sigmoid by x/6 + 1/2. Tables of coarse steps have ties that
+// another order would decide otherwise. The conversions keep products from
+// being fused with sums.
+func ONNXAct(a Act, x float32) float32 {
+	sixth := float32(1.0 / 6)
+	switch {
+	case a.Kind == HSwish && a.A == sixth:
+		return x * hardSigmoid(x, sixth, 0.5)
+	case a.Kind == HSigmoid && a.A == sixth:
+		return hardSigmoid(x, sixth, 0.5)
+	case a.Kind == HardSigmoid:
+		return hardSigmoid(x, a.A, a.B)
+	}
+	return ApplyAct(a, x)
+}
+
+func hardSigmoid(x, a, b float32) float32 { return max(min(float32(x*a)+b, 1), 0) }
+
 // FloatTable computes f in float32 and rounds: ties away from zero after a
 // multiplication by the reciprocal of the scale, as TFLite does, or ties to
 // even after a division, as ONNX Runtime does.
