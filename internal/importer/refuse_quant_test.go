@@ -34,7 +34,7 @@ func oneError(t *testing.T, err error, texts ...string) {
 func qlinear(f func(init map[string]*tensor.Tensor, n *onnx.Node)) *onnx.Model {
 	init := map[string]*tensor.Tensor{
 		"xs": floatTensor("xs", 0.1), "xz": integerTensor("xz", tensor.U8, nil, 128),
-		"w": integerTensor("w", tensor.I8, tensor.Shape{4, 3, 1, 1}, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12),
+		"w":  integerTensor("w", tensor.I8, tensor.Shape{4, 3, 1, 1}, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12),
 		"ws": floatTensor("ws", 0.1, 0.2, 0.3, 0.4), "wz": integerTensor("wz", tensor.I8, tensor.Shape{4}, 0, 0, 0, 0),
 		"ys": floatTensor("ys", 0.5), "yz": integerTensor("yz", tensor.U8, nil, 3), "b": integerTensor("b", tensor.I32, tensor.Shape{4}, 1, 2, 3, 4),
 	}
