@@ -86,6 +86,7 @@ func (r *Result) Model() (*engine.Model, error) {
 	}
 	info.Quantized = string(text)
 	info.Notes = nil
+	info.Metrics = nil // the float network's; what was measured here is recorded
 	return engine.FromGraph(r.graph, nil, info, &engine.Options{Threads: r.model.Threads(), Kernels: r.model.Kernels()})
 }
 
