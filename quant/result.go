@@ -115,7 +115,7 @@ const speedTime = 2 * time.Second
 // speed runs the float network, folded as for use, and the integer network in
 // turns.
 func (j *job) speed(ctx context.Context, integer *graph.Graph) (*Speed, error) {
-	g, err := j.model.Graph()
+	g, _, err := j.source()
 	if err != nil {
 		return nil, err
 	}

@@ -109,11 +109,26 @@ func Quantize(ctx context.Context, m *engine.Model, opt *Options) (*Result, erro
 // layerPictures is how many pictures the table of layers is measured on.
 const layerPictures = 16
 
+// source is the model's graph; what a training put in that rounds as integers
+// would is taken out.
+func (j *job) source() (g *graph.Graph, rounded bool, err error) {
+	if g, err = j.model.Graph(); err != nil || !pass.FakeQuantized(g) {
+		return g, false, err
+	}
+	if g, _, err = pass.Unrounded(g); err != nil {
+		err = fmt.Errorf("%s: %w", j.model.Info.Path, err)
+	}
+	return g, true, err
+}
+
 // prepare folds the graph.
 func (j *job) prepare() error {
-	g, err := j.model.Graph()
+	g, rounded, err := j.source()
 	if err != nil {
 		return err
+	}
+	if rounded {
+		j.say("the weights were trained with rounding; the ranges of that training are not used: its own integers are in the run's int8.safetensors")
 	}
 	for i := range g.Nodes {
 		if g.Nodes[i].Type.Quantized() {

@@ -83,7 +83,7 @@ func draft(c *Config, from *engine.Model) (p *Plan, budget time.Duration, err er
 		r.Rate, r.RateBatch = c.Rate, 0
 	}
 	p.weigh(c.ClassWeights, d)
-	p.planQuantization(c, from)
+	p.planQuantization(c, from, chosen)
 	if from != nil && !c.NoHead && !p.keeps(from) {
 		p.HeadCopies = max(1, min(6, 1500/len(d.Train)))
 	}

@@ -59,6 +59,17 @@ func TestQuantize(t *testing.T) {
 	if convs < 8 {
 		t.Errorf("%d convolutions", convs)
 	}
+	// A recipe of the plan's own is a gentle one for weights that know the classes.
+	planned := *c
+	planned.Recipe, planned.Epochs, planned.Dir, planned.Resolution = Recipe{}, 1, filepath.Join(t.TempDir(), "planned"), 24
+	mustRun(t, &planned)
+	usual, err := Named("finetune")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := ReadPlan(planned.Dir); err != nil || p.Recipe.Rate != usual.Rate*gentle {
+		t.Errorf("rate %v, want %v, %v", p.Recipe.Rate, usual.Rate*gentle, err)
+	}
 	again := *c
 	again.From, again.Dir, again.Recipe = res.Weights, filepath.Join(t.TempDir(), "again"), quick(1)
 	if r := mustRun(t, &again); r.Int8 == nil {

@@ -300,7 +300,11 @@ func (a *app) trained(r *train.Result) error {
 	}
 	fmt.Fprintf(&b, "weights   %s\nreport    %s\ntime      %v, %d steps\n", clean(r.Weights), clean(filepath.Join(r.Dir, train.ReportFile)),
 		time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Millisecond), r.Steps)
-	fmt.Fprintf(&b, "try       %s PHOTO\n", clean(shellLine([]string{"", "classify", "--weights", r.Weights})))
+	try := r.Weights
+	if r.Int8 != nil {
+		try = r.Int8.Weights
+	}
+	fmt.Fprintf(&b, "try       %s PHOTO\n", clean(shellLine([]string{"", "classify", "--weights", try})))
 	return a.print(b.String())
 }
 
